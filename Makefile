@@ -1,0 +1,34 @@
+# Two commands do all set-up: `make quickstart` and `make test`. They need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+BIN = .venv/bin
+export MOBILENETS_DATA ?= ../shared/data
+
+.PHONY: quickstart test test-all check docs clean
+
+# pip, not uv: pip takes the CPU build of torch where one is offered.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[litert,onnx,dev]'
+	touch $@
+
+quickstart: .venv/installed
+	$(BIN)/mobilenets fit signs --budget 2ms --target litert:cpu:1 --resolution 64 --out runs/quickstart
+
+test: .venv/installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/installed
+	$(BIN)/python -m pytest
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow" tests/arch tests/base
+
+docs: .venv/installed
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv runs build dist

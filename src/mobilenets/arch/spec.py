@@ -1,0 +1,184 @@
+"""What a network is: frozen records of settled numbers, which compare, hash and never change.
+
+Width multipliers and rounding rules belong to `arch.zoo`; here every channel count is final. What a block is made
+of is said in `arch.lower` alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from mobilenets.base.errors import ArchError
+
+Activation = Literal["none", "relu", "relu6", "hardswish"]
+Padding = Literal["symmetric", "same"]
+HiddenKind = Literal["linear", "conv"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one framework reads the same paper: the differences that change numbers.
+
+    `padding` is "symmetric" ((k-1)/2 on every side) or TensorFlow's "same" (surplus at bottom and right);
+    `hidden` says whether the layer before the classifier is a linear layer or a 1x1 convolution.
+    """
+
+    name: str
+    norm_eps: float
+    norm_momentum: float
+    padding: Padding = "symmetric"
+    hidden: HiddenKind = "linear"
+
+    def __post_init__(self) -> None:
+        """Refuse values no network can be built from."""
+        if not 0 < self.norm_eps < 1 or not 0 < self.norm_momentum <= 1:
+            raise ArchError(
+                f"norm_eps and norm_momentum must lie between 0 and 1, got {self.norm_eps} and {self.norm_momentum}"
+            )
+        _one_of("padding", self.padding, get_args(Padding))
+        _one_of("hidden", self.hidden, get_args(HiddenKind))
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution with batch norm and activation: stem (3x3, stride 2) and last layer (1x1)."""
+
+    kernel: int
+    out: int
+    stride: int = 1
+    activation: Activation = "relu6"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check_geometry(self.kernel, self.stride, self.activation, out=self.out)
+
+
+@dataclass(frozen=True)
+class Separable:
+    """MobileNetV1's block: depthwise, then 1x1, each with batch norm and activation (V1, table 1)."""
+
+    kernel: int
+    out: int
+    stride: int = 1
+    activation: Activation = "relu6"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check_geometry(self.kernel, self.stride, self.activation, out=self.out)
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """The inverted residual: expand 1x1, depthwise, optional squeeze-and-excitation, linear projection 1x1.
+
+    `hidden` counts the channels after expansion, `squeeze` those inside squeeze-and-excitation (0: none).
+    With `expand=False` the first 1x1 is absent and `hidden` equals the input. The block adds its input where
+    stride is 1 and the channels agree (V2, table 1; V3, figure 4).
+    """
+
+    kernel: int
+    hidden: int
+    out: int
+    stride: int = 1
+    activation: Activation = "relu6"
+    squeeze: int = 0
+    expand: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
+        if type(self.squeeze) is not int or self.squeeze < 0:
+            raise ArchError(f"squeeze must be 0 or a channel count, got {self.squeeze!r}")
+
+
+Block = Conv | Separable | Inverted
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Global average pool, an optional hidden layer with bias and no norm, dropout, linear classifier."""
+
+    classes: int
+    hidden: int = 0
+    activation: Activation = "hardswish"
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _positive(classes=self.classes)
+        if type(self.hidden) is not int or self.hidden < 0:
+            raise ArchError(f"hidden must be 0 or a channel count, got {self.hidden!r}")
+        if not 0 <= self.dropout < 1:
+            raise ArchError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
+        _one_of("activation", self.activation, get_args(Activation))
+
+
+Head = Classifier
+
+
+@dataclass(frozen=True)
+class Arch:
+    """A whole network. `resolution` is the input side in pixels; `blocks` begin with the stem.
+
+    `print(arch)` shows the paper's table.
+    """
+
+    name: str
+    resolution: int
+    blocks: tuple[Block, ...]
+    head: Head
+    dialect: Dialect
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _positive(resolution=self.resolution)
+        if not self.blocks:
+            raise ArchError(f"{self.name}: a network needs at least one block")
+        channels = 3
+        for index, block in enumerate(self.blocks):
+            if isinstance(block, Inverted) and not block.expand and block.hidden != channels:
+                raise ArchError(
+                    f"blocks[{index}].hidden must be {channels} (the input) where expand is false, got {block.hidden}"
+                )
+            channels = block.out
+
+    def __str__(self) -> str:
+        """The table of the paper: one row per block, with its input side and channels."""
+        from mobilenets.arch.show import paper_table
+
+        return paper_table(self)
+
+
+KINDS: Mapping[str, type[Block] | type[Classifier]] = MappingProxyType(
+    {"conv": Conv, "separable": Separable, "inverted": Inverted, "classifier": Classifier}
+)
+NAMES: Mapping[type, str] = MappingProxyType({kind: name for name, kind in KINDS.items()})
+
+
+def field_names(kind: type) -> tuple[str, ...]:
+    """The fields of one of the records here, in order."""
+    return tuple(field.name for field in fields(kind))
+
+
+def _check_geometry(kernel: int, stride: int, activation: str, **channels: int) -> None:
+    """Raise ArchError for a kernel, stride, activation or channel count that cannot be."""
+    _positive(**channels)
+    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        raise ArchError(f"kernel must be an odd number of at least 1, got {kernel!r}")
+    if type(stride) is not int or stride not in (1, 2):
+        raise ArchError(f"stride must be 1 or 2, got {stride!r}")
+    _one_of("activation", activation, get_args(Activation))
+
+
+def _positive(**numbers: int) -> None:
+    """Raise ArchError unless every number is an integer of at least 1."""
+    for name, number in numbers.items():
+        if type(number) is not int or number < 1:
+            raise ArchError(f"{name} must be an integer of at least 1, got {number!r}")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise ArchError unless `value` is known."""
+    if value not in known:
+        raise ArchError(f"{name} must be one of {', '.join(known)}, got {value!r}")

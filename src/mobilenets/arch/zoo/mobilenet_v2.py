@@ -1,0 +1,41 @@
+"""MobileNetV2 (arXiv 1801.04381, table 2)."""
+
+from mobilenets.arch.spec import Arch, Block, Classifier, Conv, Inverted
+from mobilenets.arch.zoo.dialects import dialect as find_dialect
+from mobilenets.arch.zoo.rounding import make_divisible
+
+# t (expansion), c (out), n (repeats), s (stride of the first)
+TABLE_2 = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def mobilenet_v2(
+    width: float = 1.0, resolution: int = 224, classes: int = 1000, dialect: str = "torchvision"
+) -> Arch:
+    """V2 at any width multiplier and input side.
+
+    The 1280 layer grows above width 1.0 and never shrinks (slim, torchvision, Keras and timm agree).
+    """
+    channels = make_divisible(32 * width)
+    blocks: list[Block] = [Conv(kernel=3, out=channels, stride=2)]
+    for expansion, out, repeats, stride in TABLE_2:
+        for repeat in range(repeats):
+            block = Inverted(
+                kernel=3,
+                hidden=channels * expansion,
+                out=make_divisible(out * width),
+                stride=stride if repeat == 0 else 1,
+                expand=expansion != 1,
+            )
+            blocks.append(block)
+            channels = block.out
+    blocks.append(Conv(kernel=1, out=make_divisible(1280 * max(1.0, width))))
+    return Arch("mobilenet_v2", resolution, tuple(blocks), Classifier(classes),
+                find_dialect(dialect, "mobilenet_v2"))  # fmt: skip

@@ -1,0 +1,1 @@
+"""What every room leans on: errors, files, the run folder, the terminal. Standard library only at import."""

@@ -1,0 +1,53 @@
+"""What a person sees: notes and progress on stderr, results on stdout, one JSON document with --json."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+
+
+def say(message: str) -> None:
+    """One line for a person, on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def emit(document: Any) -> None:
+    """One JSON document, on stdout."""
+    print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
+
+
+def track(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    """Pass `items` through under a progress bar on stderr; silent when stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    with progress() as bar:
+        yield from bar.track(items, description=label, total=total)
+
+
+def progress() -> Any:
+    """A rich progress display on stderr with bar, count and time left; silent when piped."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    terminal = Console(stderr=True)
+    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[object]], right: Iterable[int] = ()) -> str:
+    """Rows as aligned plain text under their column names; `right` names the columns set flush right."""
+    heads = list(columns)
+    cells = [heads, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    flush = set(right)
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i in flush else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

@@ -1,0 +1,177 @@
+"""The run folder: everything one run asked for, did and made. Stages speak to each other through it."""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mobilenets.base.errors import ConfigMismatch, RunError
+from mobilenets.base.files import read_json, write_json, write_text
+
+PACKAGES = ("mobilenets", "torch", "torchvision", "litert-torch", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The places inside one run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings, resolved."""
+        return self.folder / "config.yaml"
+
+    @property
+    def dataset(self) -> Path:
+        """Fingerprint, class names in order, split sizes."""
+        return self.folder / "dataset.json"
+
+    @property
+    def arch(self) -> Path:
+        """The network."""
+        return self.folder / "arch.json"
+
+    @property
+    def candidates(self) -> Path:
+        """What `fit` measured before it chose."""
+        return self.folder / "candidates.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per epoch."""
+        return self.folder / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        """The newest training state."""
+        return self.folder / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The training state with the best validation metric."""
+        return self.folder / "checkpoints" / "best.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The finished weights, with everything needed to use them in the file's metadata."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def exports(self) -> Path:
+        """Files for runtimes."""
+        return self.folder / "exports"
+
+    @property
+    def plots(self) -> Path:
+        """Figures."""
+        return self.folder / "plots"
+
+    @property
+    def result(self) -> Path:
+        """What the run reached: metric and latency of the artefact, predictions on the held-out images."""
+        return self.folder / "result.json"
+
+    @property
+    def status(self) -> Path:
+        """Which stage runs or ended, and when."""
+        return self.folder / "status.json"
+
+    @property
+    def report(self) -> Path:
+        """The offline page."""
+        return self.folder / "report.html"
+
+
+def open_run(folder: Path, config: dict[str, Any]) -> Run:
+    """Create the run folder for `config`, or reopen it when it was made with the same settings.
+
+    Raises ConfigMismatch naming each setting that differs, RunError when the folder holds something else,
+    StorageError when it cannot be written.
+    """
+    import yaml
+
+    run = Run(Path(folder))
+    if run.config.exists():
+        _refuse_other(run.config, read_config(run), config)
+    elif run.folder.is_file():
+        raise RunError(f"{run.folder} is a file; give a folder for the run")
+    else:
+        write_text(run.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_json(run.folder / "env.json", environment())
+    return run
+
+
+def find_run(folder: Path) -> Run:
+    """The run in `folder`. Raises RunError when there is none."""
+    run = Run(Path(folder))
+    if not run.config.exists():
+        raise RunError(f"{folder} is not a run folder (no config.yaml in it); give the --out folder of a run")
+    return run
+
+
+def read_config(run: Run) -> dict[str, Any]:
+    """The settings of a run. Raises RunError when the file is broken."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(f"{run.config} cannot be read ({error}); start in a fresh folder") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{run.config} holds no settings; start in a fresh folder")
+    return config
+
+
+def _refuse_other(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raise ConfigMismatch when two configurations differ."""
+    missing = object()
+    differing = [key for key in {**old, **new} if old.get(key, missing) != new.get(key, missing)]
+    if differing:
+        changes = ", ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing)
+        raise ConfigMismatch(
+            f"{path.parent} holds a run with other settings ({changes}); use another --out, or the same settings"
+        )
+
+
+def mark(run: Run, stage: str, state: str, **facts: Any) -> None:
+    """Write status.json: the stage, its state (running, done, failed, interrupted) and when."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(run.status, {"stage": stage, "state": state, "time": now, **facts})
+
+
+def read(path: Path, fallback: Any = None) -> Any:
+    """The JSON in `path`, or `fallback` where a stage has not written it yet. Raises RunError when broken."""
+    return read_json(path) if path.exists() else fallback
+
+
+def environment() -> dict[str, Any]:
+    """Versions, processor and cores: what a number measured here depends on."""
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+    }
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    """The installed version of a package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
