@@ -1,0 +1,7 @@
+"""From a description to a torch module."""
+
+from mobilenets.nn.deploy import Deployed, normalise
+from mobilenets.nn.files import load_model, read_safetensors, save_model
+from mobilenets.nn.network import Network, build
+
+__all__ = ["Deployed", "Network", "build", "load_model", "normalise", "read_safetensors", "save_model"]

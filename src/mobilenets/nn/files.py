@@ -1,0 +1,50 @@
+"""Our own weights file: safetensors, with the card in its header."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mobilenets.arch import card as cards
+from mobilenets.arch.card import Card
+from mobilenets.base.errors import MobilenetsError, WeightsError
+from mobilenets.base.files import replacing
+from mobilenets.nn.network import Network, build
+
+
+def save_model(path: Path, network: Network, card: Card) -> None:
+    """Write weights and card atomically. Raises StorageError when the disk refuses."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as draft:
+        save_file(state, draft, metadata={cards.KEY: cards.dumps(card)})
+
+
+def load_model(path: Path) -> tuple[Network, Card]:
+    """The network, in evaluation mode, and its card. Raises WeightsError when the file is not one of ours or broken."""
+    state, metadata = read_safetensors(path)
+    if cards.KEY not in metadata:
+        raise WeightsError(f"{path} has no card of ours; give it as --weights of a model name instead")
+    try:
+        card = cards.loads(metadata[cards.KEY])
+        network = build(card.arch)
+        network.load_state_dict(state)
+    except (MobilenetsError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise WeightsError(
+            f"{path} does not hold the network on its card ({reason}); make it again"
+        ) from error
+    return network.eval(), card
+
+
+def read_safetensors(path: Path) -> tuple[dict, dict[str, str]]:
+    """Tensors by name and the header's metadata. Raises WeightsError when the file is missing or broken."""
+    if not Path(path).is_file():
+        raise WeightsError(f"{path} does not exist; give a .safetensors file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"{path} is not a whole .safetensors file ({error}); copy or make it again"
+        ) from error
