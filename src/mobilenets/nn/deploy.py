@@ -19,7 +19,10 @@ def normalise(record: Preprocess, pixels: Tensor) -> Tensor:
 
 
 class Deployed(nn.Module):
-    """What exporters convert: raw pixels (B, H, W, 3) from 0 to 255 as float32 to probabilities (B, classes)."""
+    """What exporters convert: raw pixels (B, H, W, 3), float32 from 0 to 255, to probabilities (B, classes)."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, network: Network, record: Preprocess) -> None:
         super().__init__()
@@ -30,4 +33,5 @@ class Deployed(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Raw pixels (B, H, W, 3) to probabilities (B, classes)."""
         x = pixels.permute(0, 3, 1, 2) / 255
-        return self.network((x - self.mean) / self.std).softmax(dim=1)
+        logits: Tensor = self.network((x - self.mean) / self.std)
+        return logits.softmax(dim=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
@@ -21,7 +22,7 @@ def save_model(path: Path, network: Network, card: Card) -> None:
 
 
 def load_model(path: Path) -> tuple[Network, Card]:
-    """The network, in evaluation mode, and its card. Raises WeightsError when the file is not one of ours or broken."""
+    """The network, in evaluation mode, and its card. Raises WeightsError when the file is not ours or broken."""
     state, metadata = read_safetensors(path)
     if cards.KEY not in metadata:
         raise WeightsError(f"{path} has no card of ours; give it as --weights of a model name instead")
@@ -37,7 +38,7 @@ def load_model(path: Path) -> tuple[Network, Card]:
     return network.eval(), card
 
 
-def read_safetensors(path: Path) -> tuple[dict, dict[str, str]]:
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors by name and the header's metadata. Raises WeightsError when the file is missing or broken."""
     if not Path(path).is_file():
         raise WeightsError(f"{path} does not exist; give a .safetensors file")

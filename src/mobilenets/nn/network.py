@@ -9,7 +9,7 @@ from mobilenets.nn.ops import ConvNorm, Pool, Squeeze, activation, convolution
 
 
 class Network(nn.Module):
-    """A network built from `arch`, in float32. Its parameter names follow `Lowered.named_ops` and do not change:
+    """A network built from `arch`, in float32. Parameter names follow `Lowered.named_ops` and do not change:
 
     `blocks.3.expand.conv.weight`, `blocks.3.depthwise.norm.bias`, `blocks.3.squeeze.reduce.weight`,
     `head.hidden.weight`, `head.classifier.weight`.
@@ -27,7 +27,8 @@ class Network(nn.Module):
         """Normalised images (B, 3, H, W) to logits (B, classes)."""
         for block in self.blocks:
             x = block(x)
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def features(self, x: Tensor) -> dict[int, Tensor]:
         """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}."""
@@ -78,10 +79,11 @@ class Head(nn.Module):
         """(B, C, H, W) to logits (B, classes)."""
         x = self.pool(x)  # (B, C)
         if self.hidden is not None:
-            # a 1x1 convolution sums in another order than a linear layer: the dialects differ in the last bits
+            # a 1x1 convolution sums in another order than a linear layer: dialects differ in the last bits
             x = x[:, :, None, None] if isinstance(self.hidden, nn.Conv2d) else x
             x = torch.flatten(self.act(self.hidden(x)), 1)
-        return self.classifier(self.dropout(x))
+        logits: Tensor = self.classifier(self.dropout(x))
+        return logits
 
 
 def build(arch: Arch) -> Network:

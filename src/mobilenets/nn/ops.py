@@ -58,7 +58,8 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, cin, H, W) to (B, cout, H / stride, W / stride)."""
-        return self.act(self.norm(self.conv(x)))
+        y: Tensor = self.act(self.norm(self.conv(x)))
+        return y
 
 
 class Squeeze(nn.Module):
@@ -74,7 +75,8 @@ class Squeeze(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         pooled = F.adaptive_avg_pool2d(x, 1)  # (B, C, 1, 1)
-        return self.gate(self.expand(self.reduce_act(self.reduce(pooled)))) * x
+        gate: Tensor = self.gate(self.expand(self.reduce_act(self.reduce(pooled))))  # (B, C, 1, 1)
+        return gate * x
 
 
 class Pool(nn.Module):
