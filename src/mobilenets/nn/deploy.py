@@ -19,7 +19,7 @@ def normalise(record: Preprocess, pixels: Tensor) -> Tensor:
 
 
 class Deployed(nn.Module):
-    """What exporters convert: raw pixels (B, H, W, 3), float32 from 0 to 255, to probabilities (B, classes)."""
+    """What exporters convert: raw pixels (B, H, W, 3), float32 0 to 255, to probabilities (B, classes)."""
 
     mean: Tensor
     std: Tensor

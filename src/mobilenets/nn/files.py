@@ -22,7 +22,7 @@ def save_model(path: Path, network: Network, card: Card) -> None:
 
 
 def load_model(path: Path) -> tuple[Network, Card]:
-    """The network, in evaluation mode, and its card. Raises WeightsError when the file is not ours or broken."""
+    """The network, in evaluation mode, and its card. Raises WeightsError when the file is none of ours."""
     state, metadata = read_safetensors(path)
     if cards.KEY not in metadata:
         raise WeightsError(f"{path} has no card of ours; give it as --weights of a model name instead")
