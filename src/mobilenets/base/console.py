@@ -14,8 +14,8 @@ def say(message: str) -> None:
 
 
 def emit(document: Any) -> None:
-    """One JSON document, on stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
+    """One JSON document, on stdout, in ASCII: any terminal and any pipe can carry it."""
+    print(json.dumps(document, indent=2), flush=True)
 
 
 def track(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:

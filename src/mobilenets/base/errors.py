@@ -1,4 +1,5 @@
-"""Everything that can go wrong, as one small tree. A message says what was given, what was wanted, what to do.
+"""Everything that can go wrong, as one small tree. A message says what was given, what was wanted, what to
+do.
 
 MobilenetsError                 catch this to catch us
 ├── UsageError                  the command or the arguments are wrong (exit 2)
@@ -17,9 +18,12 @@ MobilenetsError                 catch this to catch us
     └── ParityError             the exported file and the model disagree
 """
 
+# ruff: noqa: N818 - names say what happened; the suffix Error is for those that would not read as an error without
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from reprlib import Repr
+from typing import Any
 
 
 class MobilenetsError(Exception):
@@ -91,6 +95,16 @@ class ExportError(MobilenetsError):
 
 class ParityError(ExportError):
     """The exported file and the model it came from give different answers."""
+
+
+_BRIEF = Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
+_BRIEF.maxlevel = 2
+
+
+def shown(value: Any) -> str:
+    """A value from outside as it may stand in a message: quoted, on one line, cut when long or deep."""
+    return _BRIEF.repr(value)
 
 
 @contextmanager

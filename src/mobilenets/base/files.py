@@ -55,7 +55,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text atomically. Raises StorageError."""
-    write_bytes(path, content.encode())
+    # File names that are not UTF-8 reach us as lone surrogates; written as \udcXX they are still valid JSON.
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, document: Any) -> None:
@@ -69,7 +70,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read as JSON ({error}); delete it to have it made again") from error
 
 

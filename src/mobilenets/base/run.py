@@ -9,10 +9,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mobilenets.base.errors import ConfigMismatch, RunError
+from mobilenets.base.errors import ConfigMismatch, RunError, shown
 from mobilenets.base.files import read_json, write_json, write_text
 
-PACKAGES = ("mobilenets", "torch", "torchvision", "litert-torch", "ai-edge-litert", "onnx", "onnxruntime", "numpy")
+PACKAGES = (
+    "mobilenets",
+    "torch",
+    "torchvision",
+    "litert-torch",
+    "ai-edge-litert",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)
@@ -90,18 +99,21 @@ class Run:
 def open_run(folder: Path, config: dict[str, Any]) -> Run:
     """Create the run folder for `config`, or reopen it when it was made with the same settings.
 
-    Raises ConfigMismatch naming each setting that differs, RunError when the folder holds something else,
-    StorageError when it cannot be written.
+    Raises ConfigMismatch naming each setting that differs, RunError when `folder` is a file or its
+    settings are broken, StorageError when it cannot be written.
     """
     import yaml
 
     run = Run(Path(folder))
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if run.config.exists():
-        _refuse_other(run.config, read_config(run), config)
+        _refuse_other(
+            run.config, read_config(run), yaml.safe_load(text)
+        )  # as it reads back: tuples are lists
     elif run.folder.is_file():
         raise RunError(f"{run.folder} is a file; give a folder for the run")
     else:
-        write_text(run.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(run.config, text)
     write_json(run.folder / "env.json", environment())
     return run
 
@@ -120,8 +132,9 @@ def read_config(run: Run) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise RunError(f"{run.config} cannot be read ({error}); start in a fresh folder") from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())  # yaml explains itself on several lines
+        raise RunError(f"{run.config} cannot be read ({reason}); start in a fresh folder") from error
     if not isinstance(config, dict):
         raise RunError(f"{run.config} holds no settings; start in a fresh folder")
     return config
@@ -132,9 +145,12 @@ def _refuse_other(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     missing = object()
     differing = [key for key in {**old, **new} if old.get(key, missing) != new.get(key, missing)]
     if differing:
-        changes = ", ".join(f"{key}: {old.get(key)!r} there, {new.get(key)!r} now" for key in differing)
+        changes = ", ".join(
+            f"{key}: {shown(old.get(key))} there, {shown(new.get(key))} now" for key in differing
+        )
         raise ConfigMismatch(
-            f"{path.parent} holds a run with other settings ({changes}); use another --out, or the same settings"
+            f"{path.parent} holds a run with other settings ({changes}); "
+            "use another --out, or the same settings"
         )
 
 
