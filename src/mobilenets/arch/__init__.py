@@ -6,6 +6,6 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch, Classifier, Conv, Dialect, Inverted, Separable
 
 __all__ = [
-    "Arch", "Classifier", "Conv", "Cost", "Dialect", "Inverted", "Layer", "Lowered", "Op", "Preprocess", "Separable",
-    "cost", "lower",
+    "Arch", "Classifier", "Conv", "Cost", "Dialect", "Inverted", "Layer", "Lowered", "Op", "Preprocess",
+    "Separable", "cost", "lower",
 ]  # fmt: skip

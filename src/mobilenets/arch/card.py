@@ -1,4 +1,4 @@
-"""The card that every weights file and every exported file carries: what it is, how to feed it, what it reached."""
+"""The card that every weights or exported file carries: what it is, how to feed it, what it reached."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -7,10 +7,12 @@ from typing import Any
 from mobilenets.arch import codec
 from mobilenets.arch import preprocess as preprocessing
 from mobilenets.arch.preprocess import Preprocess
+from mobilenets.arch.reading import expect, expect_each, expect_keys, expect_schema, parse
 from mobilenets.arch.spec import Arch
-from mobilenets.base.errors import ArchError
+from mobilenets.base.errors import ArchError, shown
 
 SCHEMA = 1
+KEYS = ("schema", "task", "labels", "preprocess", "weights", "metric", "command", "arch")
 KEY = "mobilenets"  # the metadata key or file name under which the card travels
 
 
@@ -18,8 +20,8 @@ KEY = "mobilenets"  # the metadata key or file name under which the card travels
 class Card:
     """Task, network, class names in order, preprocessing; then where the numbers came from.
 
-    `weights` says what the training began with (a published name, a file, "none"). `metric` holds `name`, `value`,
-    `n` and `split` where it was measured. `command` made the file.
+    `weights` says what the training began with (a published name, a file, "none"). `metric` holds `name`,
+    `value`, `n` and `split` where it was measured. `command` made the file.
     """
 
     task: str
@@ -31,17 +33,25 @@ class Card:
     command: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a card whose parts disagree."""
+        """Refuse a card whose parts disagree, or whose labels no file could hold.
+
+        Two classes may share a name: ImageNet's do ("crane").
+        """
         if len(self.labels) != self.arch.head.classes:
-            raise ArchError(f"{len(self.labels)} labels for {self.arch.head.classes} classes; they must agree")
+            raise ArchError(
+                f"{len(self.labels)} labels for {self.arch.head.classes} classes; they must agree"
+            )
         if self.preprocess.crop != self.arch.resolution:
             raise ArchError(
                 f"preprocessing cuts {self.preprocess.crop} pixels, the network takes {self.arch.resolution}"
             )
+        for label in self.labels:
+            if not label.isascii() and label != label.encode(errors="replace").decode():
+                raise ArchError(f"the class name {shown(label)} is not valid UTF-8; rename the class")
 
 
 def dumps(card: Card) -> str:
-    """The card as JSON text."""
+    """The card as JSON text. Raises ArchError for a metric that JSON cannot hold."""
     document = {
         "schema": SCHEMA,
         "task": card.task,
@@ -52,29 +62,32 @@ def dumps(card: Card) -> str:
         "command": card.command,
         "arch": codec.encode(card.arch),
     }
-    return json.dumps(document, ensure_ascii=False)
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ArchError(
+            f"the card cannot be written as JSON: {error}; its metric is {shown(card.metric)}"
+        ) from error
 
 
 def loads(text: str | bytes) -> Card:
-    """The card in JSON text. Raises ArchError."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise ArchError(f"the card is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ArchError(f"the card must have schema {SCHEMA}; written by another version?")
-    try:
-        return Card(
-            task=document["task"],
-            arch=codec.decode(document["arch"]),
-            labels=tuple(document["labels"]),
-            preprocess=preprocessing.decode(document["preprocess"]),
-            weights=document["weights"],
-            metric=document["metric"],
-            command=document["command"],
-        )
-    except (KeyError, TypeError) as error:
-        raise ArchError(f"the card lacks {error}") from error
+    """The card in JSON text. Raises ArchError naming the path of whatever is wrong."""
+    document = parse(text, "the card")
+    expect_schema(document, "card", SCHEMA)
+    expect_keys(document, "card", KEYS, required=KEYS)
+    for key in ("task", "weights", "command"):
+        expect(document[key], f"card.{key}", str)
+    expect_each(document["labels"], "card.labels", str)
+    expect(document["metric"], "card.metric", dict)
+    return Card(
+        task=document["task"],
+        arch=codec.decode(document["arch"]),
+        labels=tuple(document["labels"]),
+        preprocess=preprocessing.decode(document["preprocess"]),
+        weights=document["weights"],
+        metric=document["metric"],
+        command=document["command"],
+    )
 
 
 def with_metric(card: Card, name: str, value: float, n: int, split: str) -> Card:

@@ -18,7 +18,7 @@ class Cost:
 
 
 def cost(arch: Arch | Lowered) -> Cost:
-    """Count a network. MACs cover convolutions and linear layers, as torchvision's and timm's published counts do."""
+    """Count a network. MACs cover convolutions and linear layers, as the published counts do."""
     layers = lower(arch) if isinstance(arch, Arch) else arch
     return Cost(
         params=sum([layer.params for layer in layers]),

@@ -1,7 +1,7 @@
 """New networks from old ones, one change at a time.
 
-Scaling a whole network by a width is not an edit: it is an argument of the functions in `arch.zoo`, where each
-paper's rounding is known.
+Scaling a whole network by a width is not an edit: it is an argument of the functions in `arch.zoo`, where
+each paper's rounding is known.
 """
 
 from dataclasses import replace
@@ -19,8 +19,9 @@ def swap(arch: Arch, index: int, block: Block) -> Arch:
 def narrow(arch: Arch, index: int, hidden: int | None = None, out: int | None = None) -> Arch:
     """Fewer channels at `index`: inside the block (`hidden`), or at its output (`out`).
 
-    A narrower output narrows every block that shares it through residuals, so that they survive
-    (V3, section 4.2, proposal types 1 and 2), and the hidden width of a following block that has no expansion.
+    A narrower output narrows every block that shares it through residuals, so that they survive (V3, section
+    4.2, proposal types 1 and 2), and the hidden width of a following block that has no expansion.
+    Where the new count happens to equal that of a neighbour at stride 1, the two become a residual.
     Raises ArchError when a count is not below the present one or the block has no such width.
     """
     _check(arch, index)
@@ -54,24 +55,31 @@ def at(arch: Arch, resolution: int) -> Arch:
 def _adds(arch: Arch, index: int) -> bool:
     """Whether a block adds its input to its output."""
     block = arch.blocks[index]
-    return index > 0 and isinstance(block, Inverted) and block.stride == 1 and block.out == arch.blocks[index - 1].out
+    return (
+        index > 0
+        and isinstance(block, Inverted)
+        and block.stride == 1
+        and block.out == arch.blocks[index - 1].out
+    )
 
 
 def _narrow_hidden(arch: Arch, index: int, hidden: int) -> Arch:
-    """Fewer channels between expansion and projection; squeeze-and-excitation keeps its share."""
+    """Fewer channels between expansion and projection."""
     block = arch.blocks[index]
     if not isinstance(block, Inverted) or not block.expand:
         raise ArchError(f"blocks[{index}] has no expansion to narrow; narrow its output instead")
     if not 0 < hidden < block.hidden:
-        raise ArchError(f"blocks[{index}].hidden is {block.hidden}; narrowing to {hidden} is not narrower")
-    squeeze = max(1, block.squeeze * hidden // block.hidden) if block.squeeze else 0
-    return swap(arch, index, replace(block, hidden=hidden, squeeze=squeeze))
+        raise ArchError(
+            f"blocks[{index}].hidden is {block.hidden}; {hidden} is not from 1 to {block.hidden - 1}"
+        )
+    return swap(arch, index, _with_hidden(block, hidden))
 
 
 def _narrow_out(arch: Arch, index: int, out: int) -> Arch:
     """Fewer channels at the output of a block and of all that share it."""
     if not 0 < out < arch.blocks[index].out:
-        raise ArchError(f"blocks[{index}].out is {arch.blocks[index].out}; narrowing to {out} is not narrower")
+        present = arch.blocks[index].out
+        raise ArchError(f"blocks[{index}].out is {present}; {out} is not from 1 to {present - 1}")
     blocks = list(arch.blocks)
     shared = tied(arch, index)
     for i in shared:
@@ -80,8 +88,14 @@ def _narrow_out(arch: Arch, index: int, out: int) -> Arch:
         if i > shared[0] and i < len(blocks):
             following = blocks[i]
             if isinstance(following, Inverted) and not following.expand:
-                blocks[i] = replace(following, hidden=out)
+                blocks[i] = _with_hidden(following, out)
     return replace(arch, blocks=tuple(blocks))
+
+
+def _with_hidden(block: Inverted, hidden: int) -> Inverted:
+    """The block with other hidden channels; squeeze-and-excitation keeps its share of them."""
+    squeeze = max(1, block.squeeze * hidden // block.hidden) if block.squeeze else 0
+    return replace(block, hidden=hidden, squeeze=squeeze)
 
 
 def _check(arch: Arch, index: int) -> None:

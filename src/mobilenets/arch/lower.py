@@ -38,7 +38,9 @@ class Op:
     @cached_property
     def weights(self) -> int:
         """Entries of the weight tensor."""
-        return self.kernel * self.kernel * self.cin // self.groups * self.cout if self.kind in CALCULATING else 0
+        return (
+            self.kernel * self.kernel * self.cin // self.groups * self.cout if self.kind in CALCULATING else 0
+        )
 
     @cached_property
     def params(self) -> int:
@@ -92,7 +94,7 @@ class Layer:
         for op in self.ops[1:]:
             waiting = self._scaled if op.name in SQUEEZE_INNER else 0
             most = max(most, op.elements + kept + waiting)
-        return max(most, self.ops[-1].cout * self.ops[-1].side_out**2 + kept)
+        return max(most, self.ops[-1].cout * self.ops[-1].side_out ** 2 + kept)
 
     @cached_property
     def _scaled(self) -> int:
@@ -175,8 +177,8 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
 
 def _depthwise(block: Separable | Inverted, channels: int, side: int, small: int) -> Op:
     """One filter per channel."""
-    return Op("depthwise", "conv", channels, channels, side, small, block.kernel, block.stride, groups=channels,
-              norm=True, activation=block.activation)  # fmt: skip
+    return Op("depthwise", "conv", channels, channels, side, small, block.kernel, block.stride,
+              groups=channels, norm=True, activation=block.activation)  # fmt: skip
 
 
 def _pointwise(name: str, cin: int, cout: int, side: int, activation: OpActivation) -> Op:

@@ -1,9 +1,12 @@
-"""The one record of how an image becomes a network's input. `data.preprocess` executes it, every file carries it."""
+"""The one record of how an image becomes a network's input. `data.preprocess` executes it, files carry it."""
 
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any, Literal, get_args
 
-from mobilenets.base.errors import ArchError
+from mobilenets.arch.reading import expect, expect_each, expect_keys
+from mobilenets.arch.spec import MOST
+from mobilenets.base.errors import ArchError, shown
 
 Interpolation = Literal["bilinear", "bicubic"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -12,7 +15,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize the shorter side to `resize` pixels, cut the centre square of `crop`, RGB, scale to 0..1, normalise.
+    """Resize the shorter side to `resize` pixels, cut the centre square of `crop`, RGB, to 0..1, normalise.
 
     `mean` and `std` are per channel, on the 0..1 scale. Resizing is antialiased.
     """
@@ -25,26 +28,40 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be executed."""
-        if type(self.crop) is not int or type(self.resize) is not int or not 0 < self.crop <= self.resize:
-            raise ArchError(f"crop must be from 1 to resize, got crop {self.crop!r} and resize {self.resize!r}")
+        if (
+            type(self.crop) is not int
+            or type(self.resize) is not int
+            or not 0 < self.crop <= self.resize <= MOST
+        ):
+            raise ArchError(
+                f"crop must be from 1 to resize, got crop {shown(self.crop)} and resize {shown(self.resize)}"
+            )
         if self.interpolation not in get_args(Interpolation):
-            raise ArchError(f"interpolation must be bilinear or bicubic, got {self.interpolation!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ArchError(f"mean and std need three numbers each, std above 0, got {self.mean} and {self.std}")
+            raise ArchError(f"interpolation must be bilinear or bicubic, got {shown(self.interpolation)}")
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(isfinite, self.mean + self.std)):
+            raise ArchError(
+                f"mean and std need three numbers each, got {shown(self.mean)} and {shown(self.std)}"
+            )
+        if min(self.std) <= 0:
+            raise ArchError(f"std must be above 0, got {shown(self.std)}")
 
 
 def encode(record: Preprocess) -> dict[str, Any]:
-    """The record as plain data."""
-    return asdict(record)
+    """The record as plain data; tuples become lists, as JSON has them."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(record).items()}
 
 
 def decode(document: Any) -> Preprocess:
-    """The record in plain data. Raises ArchError."""
-    known = {field.name for field in fields(Preprocess)}
-    if not isinstance(document, dict) or set(document) - known:
-        raise ArchError(f"preprocess must have the fields {', '.join(sorted(known))}, got {document!r}")
+    """The record in plain data. Raises ArchError naming the path of whatever is wrong."""
+    path = "preprocess"
+    expect(document, path, dict)
+    expect_keys(document, path, [field.name for field in fields(Preprocess)], required=("crop", "resize"))
+    values = dict(document)
+    for key in ("mean", "std"):
+        if key in values:
+            expect_each(values[key], f"{path}.{key}", float)
+            values[key] = tuple(values[key])
     try:
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
         return Preprocess(**values)
-    except TypeError as error:
-        raise ArchError(f"preprocess cannot be read: {error}") from error
+    except ArchError as error:
+        raise ArchError(f"{path}: {error}") from error

@@ -38,7 +38,13 @@ def _columns(block: Block) -> tuple[object, ...]:
         case Separable():
             return (f"separable {block.kernel}x{block.kernel}", "-", block.out, "-", *shared)
         case Inverted():
-            return (f"bneck {block.kernel}x{block.kernel}", block.hidden, block.out, block.squeeze or "-", *shared)
+            return (
+                f"bneck {block.kernel}x{block.kernel}",
+                block.hidden,
+                block.out,
+                block.squeeze or "-",
+                *shared,
+            )
 
 
 def shape_table(lowered: "Lowered") -> str:

@@ -1,7 +1,7 @@
 """What a network is: frozen records of settled numbers, which compare, hash and never change.
 
-Width multipliers and rounding rules belong to `arch.zoo`; here every channel count is final. What a block is made
-of is said in `arch.lower` alone.
+Width multipliers and rounding rules belong to `arch.zoo`; here every channel count is final. What a block is
+made of is said in `arch.lower` alone.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,12 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from mobilenets.base.errors import ArchError
+from mobilenets.base.errors import ArchError, shown
 
 Activation = Literal["none", "relu", "relu6", "hardswish"]
 Padding = Literal["symmetric", "same"]
 HiddenKind = Literal["linear", "conv"]
+MOST = 1_000_000  # of anything counted here; a description that asks for more is a mistake or an attack
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Dialect:
         """Refuse values no network can be built from."""
         if not 0 < self.norm_eps < 1 or not 0 < self.norm_momentum <= 1:
             raise ArchError(
-                f"norm_eps and norm_momentum must lie between 0 and 1, got {self.norm_eps} and {self.norm_momentum}"
+                f"norm_eps and norm_momentum must lie between 0 and 1, "
+                f"got {shown(self.norm_eps)} and {shown(self.norm_momentum)}"
             )
         _one_of("padding", self.padding, get_args(Padding))
         _one_of("hidden", self.hidden, get_args(HiddenKind))
@@ -88,8 +90,7 @@ class Inverted:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
-        if type(self.squeeze) is not int or self.squeeze < 0:
-            raise ArchError(f"squeeze must be 0 or a channel count, got {self.squeeze!r}")
+        _count(squeeze=self.squeeze)
 
 
 Block = Conv | Separable | Inverted
@@ -107,10 +108,9 @@ class Classifier:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         _positive(classes=self.classes)
-        if type(self.hidden) is not int or self.hidden < 0:
-            raise ArchError(f"hidden must be 0 or a channel count, got {self.hidden!r}")
+        _count(hidden=self.hidden)
         if not 0 <= self.dropout < 1:
-            raise ArchError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
+            raise ArchError(f"dropout must be at least 0 and below 1, got {shown(self.dropout)}")
         _one_of("activation", self.activation, get_args(Activation))
 
 
@@ -139,7 +139,8 @@ class Arch:
         for index, block in enumerate(self.blocks):
             if isinstance(block, Inverted) and not block.expand and block.hidden != channels:
                 raise ArchError(
-                    f"blocks[{index}].hidden must be {channels} (the input) where expand is false, got {block.hidden}"
+                    f"blocks[{index}].hidden must be {channels} (the input) where expand is false, "
+                    f"got {block.hidden}"
                 )
             channels = block.out
 
@@ -164,21 +165,28 @@ def field_names(kind: type) -> tuple[str, ...]:
 def _check_geometry(kernel: int, stride: int, activation: str, **channels: int) -> None:
     """Raise ArchError for a kernel, stride, activation or channel count that cannot be."""
     _positive(**channels)
-    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
-        raise ArchError(f"kernel must be an odd number of at least 1, got {kernel!r}")
+    if type(kernel) is not int or not 1 <= kernel <= MOST or kernel % 2 == 0:
+        raise ArchError(f"kernel must be an odd number of at least 1, got {shown(kernel)}")
     if type(stride) is not int or stride not in (1, 2):
-        raise ArchError(f"stride must be 1 or 2, got {stride!r}")
+        raise ArchError(f"stride must be 1 or 2, got {shown(stride)}")
     _one_of("activation", activation, get_args(Activation))
 
 
 def _positive(**numbers: int) -> None:
-    """Raise ArchError unless every number is an integer of at least 1."""
+    """Raise ArchError unless every number is an integer from 1 to MOST."""
     for name, number in numbers.items():
-        if type(number) is not int or number < 1:
-            raise ArchError(f"{name} must be an integer of at least 1, got {number!r}")
+        if type(number) is not int or not 1 <= number <= MOST:
+            raise ArchError(f"{name} must be an integer from 1 to {MOST}, got {shown(number)}")
+
+
+def _count(**numbers: int) -> None:
+    """Raise ArchError unless every number is 0 (absent) or a channel count."""
+    for name, number in numbers.items():
+        if type(number) is not int or not 0 <= number <= MOST:
+            raise ArchError(f"{name} must be 0 or a channel count up to {MOST}, got {shown(number)}")
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     """Raise ArchError unless `value` is known."""
     if value not in known:
-        raise ArchError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+        raise ArchError(f"{name} must be one of {', '.join(known)}, got {shown(value)}")

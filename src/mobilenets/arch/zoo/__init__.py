@@ -1,4 +1,4 @@
-"""The networks of the papers, one file per paper. `find` knows them by our names, torchvision's and timm's."""
+"""The networks of the papers, one file per paper; `find` knows our, torchvision's and timm's names."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -69,13 +69,17 @@ def find(
     if dialect is not None and dialect not in DIALECTS:
         raise UnknownName("dialect", dialect, DIALECTS)
     if width is not None and not 0.05 <= width <= 4:
-        raise UsageError(f"width must be from 0.05 to 4, got {width}; the papers use {', '.join(map(str, WIDTHS))}")
+        raise UsageError(
+            f"width must be from 0.05 to 4, got {width}; the papers use {', '.join(map(str, WIDTHS))}"
+        )
     if not LEAST_SIDE <= resolution <= 4096:
         raise UsageError(f"resolution must be from {LEAST_SIDE} to 4096 pixels, got {resolution}")
     family, fixed = ALIASES.get(name, (name, {}))
     for key, asked in (("width", width), ("dialect", dialect)):
         if asked is not None and fixed.get(key, asked) != asked:
-            raise UsageError(f"{name} has {key} {fixed[key]}, {asked} was asked; use {family} with --{key} {asked}")
+            raise UsageError(
+                f"{name} has {key} {fixed[key]}, {asked} was asked; use {family} with --{key} {asked}"
+            )
     asked_for = {"width": width, "dialect": dialect}
     settings = {**{key: value for key, value in asked_for.items() if value is not None}, **fixed}
     return FAMILIES[family](resolution=resolution, classes=classes, **settings)

@@ -4,8 +4,8 @@ from mobilenets.arch.spec import Arch, Classifier, Conv, Separable
 from mobilenets.arch.zoo.dialects import dialect as find_dialect
 from mobilenets.arch.zoo.rounding import make_divisible
 
-# (out, stride) of the thirteen separable blocks. The paper prints stride 2 on the last row although its output
-# stays 7x7; the published code has stride 1.
+# (out, stride) of the thirteen separable blocks. The paper prints stride 2 on the last row although its
+# output stays 7x7; the published code has stride 1.
 TABLE_1 = (
     (64, 1),
     (128, 2), (128, 1),
@@ -20,9 +20,9 @@ def mobilenet_v1(
 ) -> Arch:
     """V1 at any width multiplier and input side.
 
-    TensorFlow truncates widths to integers of at least 8 (slim, mobilenet_v1.py), timm rounds them to multiples
-    of 8; torchvision does not publish V1 and reads as timm. `head` adds timm's 1x1 convolution of that many
-    channels before the pool (mobilenetv1_100h).
+    TensorFlow truncates widths to integers of at least 8 (slim, mobilenet_v1.py), timm rounds them to
+    multiples of 8; torchvision does not publish V1 and reads as timm. `head` adds timm's 1x1 convolution of
+    that many channels before the pool (mobilenetv1_100h).
     """
 
     def scaled(channels: int) -> int:

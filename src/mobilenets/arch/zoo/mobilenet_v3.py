@@ -65,7 +65,7 @@ def mobilenet_v3_large(
 def mobilenet_v3_small(
     width: float = 1.0, resolution: int = 224, classes: int = 1000, dialect: str = "torchvision"
 ) -> Arch:
-    """V3-Small at any width multiplier and input side. Its hidden layer has 1024 channels in all published code."""
+    """V3-Small at any width multiplier and input side. All published code has 1024 hidden channels."""
     return _mobilenet_v3("mobilenet_v3_small", SMALL, 1024, width, resolution, classes, dialect)
 
 
@@ -75,7 +75,7 @@ def _mobilenet_v3(
     """The rows at a width. Away from width 1.0 the dialects differ:
 
     torchvision rounds exp * width, and scales stem and hidden layer always;
-    timm rounds the block's input * ratio, keeps the stem at 16 below width 0.75 and the hidden layer below 1.0;
+    timm rounds the block's input * ratio, keeps the stem at 16 below width 0.75, the hidden layer below 1.0;
     TensorFlow (Keras) does as timm, with the stem always at 16.
     """
     tv = dialect == "torchvision"
