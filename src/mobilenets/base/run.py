@@ -46,6 +46,11 @@ class Run:
         return self.folder / "arch.json"
 
     @property
+    def card(self) -> Path:
+        """What the training began with: task, network, class names, preprocessing, weights."""
+        return self.folder / "card.json"
+
+    @property
     def candidates(self) -> Path:
         """What `fit` measured before it chose."""
         return self.folder / "candidates.json"
