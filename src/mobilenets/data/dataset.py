@@ -22,7 +22,7 @@ class Sample:
 class Dataset:
     """Class names in order and the samples of each split (`val` is never empty; `test` may be).
 
-    `root` is the folder that sample paths lie under. `made` names the splits that were cut here rather than found.
+    `root` is the folder that sample paths lie under. `made` names the splits that were cut here, not found.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Dataset:
         return [counter[i] for i in range(len(self.labels))]
 
     def fingerprint(self) -> str:
-        """A SHA-256 over class names, splits, relative paths and file sizes: other data, other fingerprint."""
+        """A SHA-256 over class names, splits, relative paths and sizes: other data, other fingerprint."""
         digest = hashlib.sha256(repr(self.labels).encode())
         for name in SPLITS:
             for sample in self.split(name):

@@ -1,0 +1,45 @@
+"""What can be wrong or remarkable about a dataset, one record per place."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One observation: a stable `id`, the file or folder below the dataset ("" for the whole), what to do.
+
+    An error spoils the training or its numbers, a warning may, a note only says how the file is read.
+    """
+
+    id: str
+    level: Level
+    file: str
+    message: str
+    fix: str
+
+
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, then warnings, then notes; by id and file within a level."""
+    return sorted(findings, key=lambda finding: (LEVELS.index(finding.level), finding.id, finding.file))
+
+
+def levels(findings: Iterable[Finding]) -> dict[Level, int]:
+    """How many findings of each level."""
+    counter = Counter(finding.level for finding in findings)
+    return {level: counter[level] for level in LEVELS}
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name from disk is valid UTF-8 without control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+
+
+def shown(name: object) -> str:
+    """A name as printable text: what is not plain comes out escaped."""
+    return "".join(character if is_plain(character) else ascii(character)[1:-1] for character in str(name))
