@@ -1,0 +1,165 @@
+"""Decoded images, scaled once and kept: in memory when they fit, else in a mapped file that is used again."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.base.console import track
+from mobilenets.base.errors import StorageError
+from mobilenets.base.files import cache_folder, replacing
+from mobilenets.data.images import open_rgb
+from mobilenets.data.preprocess import resized
+
+LIMIT = 2 * 2**30
+KEPT = 30 * 24 * 3600  # seconds without use after which a file is removed
+SUFFIX = ".pixels"
+
+
+@dataclass(frozen=True)
+class ImageCache:
+    """Images one behind the other in `buffer` (uint8), each as rows of pixels of three bytes.
+
+    `sizes` is (N, 2): height and width, whose lesser is `record.resize`. `starts` is (N,).
+    """
+
+    buffer: np.ndarray
+    sizes: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self.sizes)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """One image: uint8 (3, H, W), channels last in memory, not to be written to."""
+        height, width = self.sizes[index].tolist()
+        start = int(self.starts[index])
+        flat = torch.frombuffer(self.buffer, dtype=torch.uint8, count=3 * height * width, offset=start)
+        return flat.view(height, width, 3).permute(2, 0, 1)
+
+
+def build_cache(paths: Sequence[Path], record: Preprocess, limit_bytes: int = LIMIT) -> ImageCache:
+    """Every image, upright RGB, scaled to the record; decoded on all cores.
+
+    Beyond `limit_bytes` they go to a file in the cache folder, found again by the paths, sizes and times of
+    the images and by the record. Raises DataError naming an image that cannot be decoded, StorageError when
+    the disk refuses.
+    """
+    file = cache_folder() / "decoded" / f"{_key(paths, record)}{SUFFIX}"
+    if stored := _opened(file, len(paths)):
+        return stored
+    images = _decoded(paths, record)
+    held: list[np.ndarray] = []
+    total = 0
+    for image in images:
+        held.append(image)
+        total += image.nbytes
+        if total > limit_bytes:
+            return _on_disk(file, held, images, len(paths))
+    return _in_memory(held)
+
+
+def _in_memory(images: list[np.ndarray]) -> ImageCache:
+    """One buffer of all images, each freed as it is copied."""
+    sizes = _sizes(images)
+    starts = _starts(sizes)
+    buffer = np.empty(sum(image.nbytes for image in images), np.uint8)
+    for index, start in enumerate(starts):
+        image, images[index] = images[index], _NOTHING
+        buffer[start : start + image.nbytes] = image.ravel()
+    return ImageCache(buffer, sizes, starts)
+
+
+def _on_disk(file: Path, held: list[np.ndarray], rest: Iterator[np.ndarray], count: int) -> ImageCache:
+    """The images held so far and the rest written to `file`, sizes last, then mapped.
+
+    They are written, not stored through the mapping: a full disk then is an error rather than a fatal signal.
+    """
+    _sweep(file.parent)
+    with replacing(file) as draft, draft.open("wb") as out:
+        sizes = [_put(out, image) for image in held]
+        held.clear()
+        sizes += [_put(out, image) for image in rest]
+        out.write(np.array(sizes, np.int64).tobytes())
+    if stored := _opened(file, count):
+        return stored
+    raise StorageError(f"{file} cannot be read back; delete it and run the same command again")
+
+
+def _put(out: BinaryIO, image: np.ndarray) -> tuple[int, int]:
+    """Write one image; its height and width."""
+    out.write(image.tobytes())
+    return image.shape[0], image.shape[1]
+
+
+def _opened(file: Path, count: int) -> ImageCache | None:
+    """The cache in a file, or None where there is none that is whole."""
+    try:
+        # Copy on write: torch warns of memory it may not write to
+        buffer = np.memmap(file, np.uint8, mode="c")
+        os.utime(file)
+    except (OSError, ValueError):
+        return None
+    body = len(buffer) - 16 * count
+    if body < 0:
+        return None
+    sizes = np.frombuffer(buffer[body:].tobytes(), np.int64).reshape(count, 2)
+    whole = int(3 * sizes.prod(axis=1).sum()) == body
+    return ImageCache(buffer, sizes, _starts(sizes)) if whole else None
+
+
+def _decoded(paths: Sequence[Path], record: Preprocess) -> Iterator[np.ndarray]:
+    """Each image as uint8 (H, W, 3), in order; a bounded number are under way at once."""
+
+    def decode(path: Path) -> np.ndarray:
+        """One image, scaled."""
+        return np.asarray(resized(record, open_rgb(path)))
+
+    step = 256
+    with ThreadPool() as pool:
+        chunks = (pool.map(decode, paths[start : start + step]) for start in range(0, len(paths), step))
+        yield from track((image for chunk in chunks for image in chunk), "decoding images", len(paths))
+
+
+def _sizes(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Height and width of each image (N, 2)."""
+    return np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
+
+
+def _starts(sizes: np.ndarray) -> np.ndarray:
+    """Where each image begins in the buffer (N,)."""
+    lengths = 3 * sizes.prod(axis=1)
+    starts: np.ndarray = np.cumsum(lengths) - lengths
+    return starts
+
+
+def _key(paths: Sequence[Path], record: Preprocess) -> str:
+    """What decides the cached pixels, as hex digits."""
+    digest = hashlib.sha256(f"{record.resize} {record.interpolation} {PIL.__version__}".encode())
+    for path in paths:
+        facts = path.stat()
+        digest.update(os.fsencode(path.resolve()) + f"\0{facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what no run has used for long, drafts of killed runs among it."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            if SUFFIX in file.name and time.time() - file.stat().st_mtime > KEPT:
+                file.unlink()
+
+
+_NOTHING = np.empty(0, np.uint8)

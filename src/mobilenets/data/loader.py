@@ -1,0 +1,122 @@
+"""Batches of cached images; the order and every random choice follow from (seed, epoch, index) alone."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.data.augment import Transform
+from mobilenets.data.cache import ImageCache
+from mobilenets.data.preprocess import cropped
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Samples(NamedTuple):
+    """What a worker needs to make the training sample of an index in one epoch."""
+
+    cache: ImageCache
+    labels: Sequence[int]
+    transform: Transform
+    seed: int
+    epoch: int
+
+    def draw(self, indices: Sequence[int]) -> Batch:
+        """Augmented pixels (B, 3, s, s) and labels (B,) of some images."""
+        images = []
+        with _generator_kept():
+            for index in indices:
+                torch.default_generator.manual_seed(_mixed(self.seed, self.epoch, index))
+                images.append(self.transform(self.cache[index]))
+        return torch.stack(images), torch.tensor([self.labels[index] for index in indices])
+
+
+def steps_per_epoch(n: int, batch_size: int, drop_last: bool) -> int:
+    """Batches in an epoch of `n` images."""
+    return n // batch_size if drop_last else -(-n // batch_size)
+
+
+def train_batches(
+    cache: ImageCache,
+    labels: Sequence[int],
+    *,
+    batch_size: int,
+    transform: Transform,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
+    workers: int = 0,
+    drop_last: bool = True,
+) -> Iterator[Batch]:
+    """Augmented pixels uint8 (B, 3, s, s) and labels int64 (B,) in a shuffled order, from `start_step` on.
+
+    The same numbers come for any number of `workers` (processes; 0 works in this one), and torch's own
+    generator is left as it was.
+    """
+    samples = Samples(cache, labels, transform, seed, epoch)
+    steps = steps_per_epoch(len(cache), batch_size, drop_last)
+    order = shuffled(len(cache), seed, epoch)
+    batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
+    if not workers:
+        yield from map(samples.draw, batches)
+        return
+    yield from DataLoader(
+        _Batches(samples, batches),
+        batch_size=None,
+        num_workers=workers,
+        # A generator of its own: otherwise the loader would draw from torch's
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def eval_batches(
+    cache: ImageCache, labels: Sequence[int], record: Preprocess, *, batch_size: int
+) -> Iterator[Batch]:
+    """Images as `preprocess.pixels` gives them, uint8 (B, 3, crop, crop), and labels int64 (B,), in order."""
+    for start in range(0, len(cache), batch_size):
+        indices = range(start, min(start + batch_size, len(cache)))
+        images = torch.stack([cropped(record, cache[index]) for index in indices])
+        yield images.contiguous(), torch.tensor([labels[index] for index in indices])
+
+
+def shuffled(n: int, seed: int, epoch: int) -> list[int]:
+    """The order of an epoch: a permutation of 0 to n - 1."""
+    generator = torch.Generator().manual_seed(_mixed(seed, epoch))
+    order: list[int] = torch.randperm(n, generator=generator).tolist()
+    return order
+
+
+class _Batches(torch.utils.data.Dataset[Batch]):
+    """Batches by their number, for worker processes."""
+
+    def __init__(self, samples: Samples, batches: list[list[int]]) -> None:
+        """Keep the samples and the indices of each batch."""
+        self.samples, self.batches = samples, batches
+
+    def __len__(self) -> int:
+        """How many batches."""
+        return len(self.batches)
+
+    def __getitem__(self, step: int) -> Batch:
+        """One batch."""
+        return self.samples.draw(self.batches[step])
+
+
+def _mixed(*parts: int) -> int:
+    """One seed of 64 bits from several whole numbers; neighbours give unrelated seeds."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest())
+
+
+@contextmanager
+def _generator_kept() -> Iterator[None]:
+    """Leave torch's generator as it was, whatever is drawn inside; `fork_rng` costs seventy times as much."""
+    state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)

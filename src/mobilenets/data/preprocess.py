@@ -1,0 +1,40 @@
+"""The preprocessing record, executed: the one place where an image becomes a network's pixels."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, pil_to_tensor
+
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.data.images import open_rgb
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def resized(record: Preprocess, image: Image.Image) -> Image.Image:
+    """The image scaled so that its shorter side has `record.resize` pixels; the longer is rounded down.
+
+    Equal to torchvision's `Resize` on PIL images, whose antialiasing is Pillow's.
+    """
+    width, height = image.size
+    longer = int(record.resize * max(width, height) / min(width, height))
+    size = (longer, record.resize) if width > height else (record.resize, longer)
+    return image.resize(size, FILTERS[record.interpolation])
+
+
+def cropped(record: Preprocess, pixels: Tensor) -> Tensor:
+    """The centre square (..., crop, crop) of resized pixels (..., H, W)."""
+    square: Tensor = center_crop(pixels, [record.crop, record.crop])
+    return square
+
+
+def pixels(record: Preprocess, image: Image.Image) -> Tensor:
+    """What the network sees of an RGB image: uint8 (3, crop, crop), before normalisation."""
+    return cropped(record, pil_to_tensor(resized(record, image)))
+
+
+def read_pixels(record: Preprocess, path: Path) -> Tensor:
+    """`pixels` of an image file. Raises DataError when it cannot be decoded."""
+    return pixels(record, open_rgb(path)).contiguous(memory_format=torch.contiguous_format)
