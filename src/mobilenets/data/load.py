@@ -1,0 +1,64 @@
+"""From a folder to a dataset whose every file is known to decode."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from mobilenets.base.errors import DataError
+from mobilenets.data.dataset import Dataset, Sample
+from mobilenets.data.doctor import unusable
+from mobilenets.data.findings import Finding, ranked, shown
+from mobilenets.data.formats import ALL, Listing, find_listing, relative
+from mobilenets.data.images import inspect_all
+from mobilenets.data.signs import signs
+from mobilenets.data.split import split_listing
+
+LIMIT = 0.05  # a larger share of unreadable files is an accident to look into, not a blemish
+
+
+def find_source(name: str | Path) -> Path:
+    """The path that `name` means: a folder or CSV, or for "signs" the embedded data set, made at first use.
+
+    A folder of that name in the current folder comes first. Raises StorageError when the set cannot be made.
+    """
+    path = Path(name)
+    return signs() if str(name) == "signs" and not path.exists() else path
+
+
+def load_dataset(source: Path, val: float = 0.15, seed: int = 0) -> tuple[Dataset, list[Finding]]:
+    """The readable images of `source` in their splits, and a finding for each file that was left out.
+
+    `val` and `seed` are those of `split_listing`. Every file is decoded once.
+    Raises DataError when the layout does not serve, when more than 5 % of the files cannot be used, or when a
+    class loses all its images in a split; UsageError when `val` is no share.
+    """
+    listing = find_listing(source)
+    paths = [sample.path for samples in listing.files.values() for sample in samples]
+    spoiled = {
+        facts.path: finding
+        for facts in inspect_all(paths)
+        if (finding := unusable(relative(listing, facts.path), facts))
+    }
+    findings = ranked(spoiled.values())
+    if len(findings) > LIMIT * len(paths):
+        share, first = 100 * len(findings) / len(paths), findings[0]
+        raise DataError(
+            f"{len(findings)} of {len(paths)} images cannot be read ({share:.1f} %; the limit is "
+            f"{100 * LIMIT:.0f} %): first: {first.file}, {first.message}; run `mobilenets doctor {source}`"
+        )
+    return split_listing(_without(listing, spoiled.keys()), val, seed), findings
+
+
+def _without(listing: Listing, spoiled: Collection[Path]) -> Listing:
+    """The listing less some files. Raises DataError when that takes a class out of a split."""
+    kept: dict[str, tuple[Sample, ...]] = {}
+    for split, samples in listing.files.items():
+        kept[split] = tuple(sample for sample in samples if sample.path not in spoiled)
+        lost = {sample.label for sample in samples} - {sample.label for sample in kept[split]}
+        if lost:
+            where = "" if split == ALL else f" in {split}"
+            raise DataError(
+                f"no image of class {shown(listing.labels[min(lost)])}{where} can be read; "
+                f"run `mobilenets doctor {listing.root}`"
+            )
+    return replace(listing, files=kept)

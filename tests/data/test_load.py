@@ -1,0 +1,84 @@
+import os
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobilenets.base.errors import DataError, UsageError
+from mobilenets.data.images import open_rgb
+from mobilenets.data.load import load_dataset
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Two classes of thirty images."""
+    for k, label in enumerate(("cat", "dog")):
+        (tmp_path / label).mkdir()
+        for i in range(30):
+            pixels = np.random.default_rng([k, i]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{i:02}.jpg")
+    return tmp_path
+
+
+def test_a_sound_folder(pets):
+    dataset, findings = load_dataset(pets, val=0.2, seed=3)
+    assert findings == []
+    assert dataset.labels == ("cat", "dog")
+    assert (dataset.counts("train"), dataset.counts("val")) == ([24, 24], [6, 6])
+    assert load_dataset(pets, val=0.2, seed=3)[0] == dataset
+    assert load_dataset(pets, val=0.2, seed=4)[0] != dataset
+
+
+def test_files_that_cannot_be_used_are_left_out_and_named(pets):
+    (pets / "dog/05.jpg").write_bytes(b"")
+    cut = pets / "cat/07.jpg"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    (pets / "dog/06.jpg").rename(pets / "dog" / os.fsdecode(b"\xff.jpg"))
+    dataset, findings = load_dataset(pets)
+    assert [(finding.id, finding.file) for finding in findings] == [
+        ("corrupt", "cat/07.jpg"),
+        ("empty-file", "dog/05.jpg"),
+        ("unreadable-name", r"dog/\udcff.jpg"),
+    ]
+    kept = [sample.path for sample in (*dataset.train, *dataset.val)]
+    assert len(kept) == 57
+    assert all(open_rgb(path).mode == "RGB" for path in kept)
+    assert len(dataset.fingerprint()) == 64
+
+
+def test_too_many_are_refused(pets):
+    for i in range(4):
+        (pets / f"dog/{i:02}.jpg").write_text("not found")
+    expected = (
+        "4 of 60 images cannot be read (6.7 %; the limit is 5 %): first: dog/00.jpg, its content is no "
+        f"readable BMP, GIF, JPEG, PNG, TIFF or WEBP; run `mobilenets doctor {pets}`"
+    )
+    with pytest.raises(DataError, match=re.escape(expected)):
+        load_dataset(pets)
+
+
+def test_a_class_that_loses_all_its_images(pets):
+    (pets / "eel").mkdir()
+    (pets / "eel/1.jpg").write_text("not found")
+    with pytest.raises(DataError, match="no image of class eel can be read; run `mobilenets doctor"):
+        load_dataset(pets)
+
+
+def test_a_class_that_loses_all_its_images_in_one_split(pets):
+    train = pets / "train"
+    for label in ("cat", "dog"):
+        (train / label).parent.mkdir(exist_ok=True)
+        (pets / label).rename(train / label)
+        (pets / "val" / label).mkdir(parents=True)
+        (train / label / "00.jpg").rename(pets / "val" / label / "00.jpg")
+    (pets / "val/dog/00.jpg").write_text("not found")
+    with pytest.raises(DataError, match="no image of class dog in val can be read"):
+        load_dataset(pets)
+
+
+def test_layouts_and_shares_are_checked(pets):
+    with pytest.raises(DataError, match="does not exist"):
+        load_dataset(pets / "gone")
+    with pytest.raises(UsageError, match="val must be between 0 and 1"):
+        load_dataset(pets, val=2)
