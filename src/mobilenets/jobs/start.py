@@ -1,0 +1,119 @@
+"""How every training begins: the data written into the run, a network with its weights and card."""
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import card as cards
+from mobilenets.arch import codec
+from mobilenets.arch.card import Card
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.arch.spec import Arch
+from mobilenets.base.console import say
+from mobilenets.base.errors import UnknownName, WeightsError
+from mobilenets.base.files import write_json, write_text
+from mobilenets.base.run import Run
+
+if TYPE_CHECKING:
+    from mobilenets.data.dataset import Dataset
+    from mobilenets.nn import Network
+    from mobilenets.training.settings import Settings
+
+TASKS = ("classify",)
+
+
+def check_task(task: str) -> None:
+    """Raise UnknownName unless the task is one we have."""
+    if task not in TASKS:
+        raise UnknownName("task", task, TASKS)
+
+
+def open_data(data: str | Path, val: float, seed: int, run: Run) -> "Dataset":
+    """The dataset, written down in the run. Says which files were left out. Raises DataError."""
+    from mobilenets.data.load import find_source, load_dataset
+
+    source = find_source(str(data))
+    dataset, left_out = load_dataset(source, val, seed)
+    for finding in left_out:
+        say(f"left out {finding.file}: {finding.message}")
+    document = {
+        "source": str(source),
+        "root": str(dataset.root.resolve()),
+        "fingerprint": dataset.fingerprint(),
+        "labels": list(dataset.labels),
+        "counts": {name: dataset.counts(name) for name in ("train", "val", "test")},
+        "made": list(dataset.made),
+        "left_out": [asdict(finding) for finding in left_out],
+    }
+    write_json(run.dataset, document)
+    return dataset
+
+
+def open_network(arch: Arch, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool
+                 ) -> tuple["Network", Card]:  # fmt: skip
+    """A network to train and its card, written into the run as arch.json and card.json.
+
+    `weights` is "imagenet", "none", a published name or a file. With `may_lack`, published weights that
+    cannot be had are said so and training starts from scratch. A second call finds the first one's choice.
+    Raises WeightsError.
+    """
+    import torch
+
+    from mobilenets.nn import build
+
+    torch.manual_seed(seed)
+    network = build(arch)
+    if run.card.exists():
+        card = cards.loads(run.card.read_bytes())
+        if card.weights != "none" and not run.last.exists():
+            _load(network, weights)
+        return network, card
+    origin = _try_load(network, weights) if may_lack else _load(network, weights)
+    card = Card("classify", arch, labels, _record(arch, origin.preprocess if origin else None),
+                weights=origin.description if origin else "none", command=command())  # fmt: skip
+    write_text(run.arch, codec.dumps(arch, indent=2) + "\n")
+    write_text(run.card, cards.dumps(card) + "\n")
+    return network, card
+
+
+def settings_for(card: Card, dataset: "Dataset", seed: int, given: dict[str, Any] | None) -> "Settings":
+    """Training settings that suit the data and the weights, with the user's over them. Raises UsageError."""
+    from mobilenets.training import settings
+
+    choose = settings.from_scratch if card.weights == "none" else settings.finetuning
+    chosen = choose(len(dataset.train), len(dataset.labels))
+    return settings.override(chosen, **{"seed": seed, **(given or {})})
+
+
+def command() -> str:
+    """The command that is running, as it can be typed again."""
+    name = Path(sys.argv[0]).name
+    return shlex.join(["mobilenets" if name in {"mobilenets", "__main__.py"} else name, *sys.argv[1:]])
+
+
+def _load(network: "Network", weights: str) -> Any:
+    """The origin of the weights put into `network`, None for "none". Raises WeightsError."""
+    from mobilenets.weights import load_weights
+
+    return None if weights == "none" else load_weights(network, weights)
+
+
+def _try_load(network: "Network", weights: str) -> Any:
+    """As `_load`, but published weights that cannot be had are said so, and None comes back."""
+    try:
+        return _load(network, weights)
+    except WeightsError as error:
+        if weights != "imagenet":
+            raise
+        say(f"{error}; training from scratch instead")
+        return None
+
+
+def _record(arch: Arch, published: Preprocess | None) -> Preprocess:
+    """The whole shorter side at the network's resolution, in the colours that the weights were trained on."""
+    side = arch.resolution
+    if published is None:
+        return Preprocess(crop=side, resize=side)
+    return Preprocess(side, side, published.interpolation, published.mean, published.std)

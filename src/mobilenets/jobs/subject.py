@@ -1,0 +1,188 @@
+"""What a verb is given: a run folder, a file, or a model's name; opened as a network or as a file for a
+runtime.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.arch import codec
+from mobilenets.arch.card import Card
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import RunError, UsageError, WeightsError
+from mobilenets.base.files import cache_folder, sha256
+from mobilenets.base.run import environment, find_run
+
+if TYPE_CHECKING:
+    from mobilenets.nn import Network
+    from mobilenets.runtimes import Session, Target
+
+SUFFIX = {"torch": ".safetensors", "litert": ".tflite", "onnx": ".onnx"}
+SAMPLES = 16  # images on which an exported file is compared with the network
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model as the user named it. Width, resolution, dialect and weights belong to names of the zoo
+    only.
+    """
+
+    model: str
+    weights: str | None = None
+    width: float | None = None
+    resolution: int | None = None
+    dialect: str | None = None
+
+    @property
+    def is_name(self) -> bool:
+        """Whether this is a name of the zoo rather than a folder or file."""
+        return not Path(self.model).exists()
+
+    def __post_init__(self) -> None:
+        """Refuse settings of a zoo name given for a run or a file."""
+        given = {
+            "weights": self.weights,
+            "width": self.width,
+            "resolution": self.resolution,
+            "dialect": self.dialect,
+        }
+        spare = [f"--{key}" for key, value in given.items() if value is not None]
+        if not self.is_name and spare:
+            raise UsageError(
+                f"{self.model} already says its {', '.join(spare)}; these go with the name of a model only"
+            )
+
+
+def open_subject(asked: Asked, target: str | None = None) -> "Session":
+    """The model, ready to run on `target`; by default in its own runtime (torch for runs and names).
+
+    Raises UsageError, RunError, WeightsError, ExportError.
+    """
+    from mobilenets.runtimes import open_session, parse_target
+
+    wanted = parse_target(target) if target else None
+    path = file_for(asked, wanted.runtime if wanted else None)
+    return open_session(path, wanted or default_target(path))
+
+
+def default_target(path: Path) -> "Target":
+    """The runtime that a file is for, on this processor with one thread; torch with all it likes."""
+    import torch
+
+    from mobilenets.runtimes import parse_target, runtime_of
+
+    runtime = runtime_of(path)
+    return parse_target(f"{runtime}:cpu:{torch.get_num_threads() if runtime == 'torch' else 1}")
+
+
+def file_for(asked: Asked, runtime: str | None = None) -> Path:
+    """A file of the model for `runtime`. What is not there yet is exported into the cache.
+
+    Raises UnknownName, UsageError when a file is for another runtime, RunError, WeightsError, ExportError.
+    """
+    from mobilenets.runtimes import runtime_of
+
+    path = Path(asked.model)
+    if path.is_file():
+        own = runtime_of(path)
+        if runtime in (None, own):
+            return _plain_weights(path)
+        if own != "torch":
+            raise UsageError(f"{path} is a file for {own} and cannot run on {runtime}; leave the target out")
+    elif path.is_dir():
+        run = find_run(path)
+        exported = run.exports / f"model{SUFFIX[runtime or 'torch']}"
+        if runtime not in (None, "torch") and exported.exists():
+            return exported
+        if not run.weights.exists():
+            raise RunError(f"{path} has no finished model yet; run its command again to go on")
+        if runtime in (None, "torch"):
+            return run.weights
+    return cached_export(asked, runtime or "torch")
+
+
+def network_for(asked: Asked) -> tuple["Network", Card]:
+    """The model as a torch module in evaluation mode, with its card. Raises UnknownName, RunError,
+    WeightsError.
+    """
+    import torch
+
+    from mobilenets.arch.zoo import find
+    from mobilenets.nn import build, load_model
+    from mobilenets.weights import load_weights
+
+    path = Path(asked.model)
+    if path.is_dir():
+        return load_model(find_run(path).weights)
+    if path.is_file():
+        return load_model(_plain_weights(path))
+    arch = find(asked.model, asked.width, asked.resolution or 224, dialect=asked.dialect)
+    torch.manual_seed(0)
+    network = build(arch).eval()
+    if asked.weights in (None, "none"):
+        return network, blank_card(arch)
+    origin = load_weights(network, str(asked.weights))
+    if origin.new_head:
+        raise WeightsError(
+            f"{asked.weights} has other classes than {asked.model}'s 1000; train or fit it on your images"
+        )
+    labels = origin.labels or blank_card(arch).labels
+    record = origin.preprocess or blank_card(arch).preprocess
+    return network, Card("classify", arch, labels, record, weights=origin.description)
+
+
+def blank_card(arch: Arch) -> Card:
+    """The card of a network that was not trained: numbered classes, the usual preprocessing."""
+    side = arch.resolution
+    labels = tuple(f"class {i}" for i in range(arch.head.classes))
+    return Card("classify", arch, labels, Preprocess(crop=side, resize=round(side * 256 / 224)))
+
+
+def cached_export(asked: Asked, runtime: str) -> Path:
+    """An exported file in the cache, made at the first call. Raises as `network_for` and `export` do."""
+    from mobilenets.exporters import export
+
+    network, card = network_for(asked)
+    return exported_once(network, card, runtime, _identity(asked), export)
+
+
+def exported_once(network: "Network", card: Card, runtime: str, identity: str, export: object) -> Path:
+    """The file of a network in the cache; `identity` says which weights it has."""
+    key = hashlib.sha256(
+        "\n".join((codec.dumps(card.arch), identity, repr(environment()["packages"]))).encode()
+    )
+    path = cache_folder() / "exports" / key.hexdigest()[:24] / f"model{SUFFIX[runtime]}"
+    if not path.exists():
+        export(network, card, path, runtime, sample_pixels(card.preprocess))  # type: ignore[operator]
+    return path
+
+
+def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> object:
+    """Real images as raw pixels uint8 (N, H, W, 3): those of `paths`, else of the embedded data set."""
+    import numpy as np
+
+    from mobilenets.data.load import find_source
+    from mobilenets.data.preprocess import read_pixels
+
+    if paths is None:
+        paths = sorted(find_source("signs").rglob("*.jpg"))
+    chosen = paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES]
+    return np.stack([read_pixels(record, path).permute(1, 2, 0).numpy() for path in chosen])
+
+
+def _identity(asked: Asked) -> str:
+    """Which weights a model has, for the cache."""
+    path = Path(asked.model)
+    if path.is_dir():
+        return sha256(find_run(path).weights)
+    if path.is_file():
+        return sha256(path)
+    weights = asked.weights or "none"
+    return sha256(Path(weights)) if Path(weights).is_file() else weights
+
+
+def _plain_weights(path: Path) -> Path:
+    """The file itself, or for a training checkpoint its best weights as a file of ours in the cache."""
+    return path

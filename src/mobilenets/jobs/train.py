@@ -1,0 +1,99 @@
+"""`mobilenets train`: a network on a folder of images, resumable at any instant."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import edit
+from mobilenets.arch.card import Card
+from mobilenets.arch.zoo import find
+from mobilenets.base.errors import Interrupted, MobilenetsError
+from mobilenets.base.run import Run, mark, open_run
+from mobilenets.jobs.start import check_task, open_data, open_network, settings_for
+
+if TYPE_CHECKING:
+    from mobilenets.arch.spec import Arch
+    from mobilenets.data.dataset import Dataset
+    from mobilenets.training import Trained
+
+
+def train(
+    data: str | Path,
+    *,
+    task: str = "classify",
+    model: str = "mobilenet_v3_large",
+    weights: str = "imagenet",
+    width: float | None = None,
+    resolution: int = 224,
+    dialect: str | None = None,
+    out: str | Path = "runs/train",
+    val: float = 0.15,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Train a network and leave its best weights in `out`/model.safetensors; the same call again resumes or
+    returns.
+
+    `weights` is "imagenet" (published ones), "none", a published name or a file. `settings` override those
+    that are chosen for the data and the weights. The result's `top1` is a share from 0 to 1 on the val split.
+    Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
+    """
+    check_task(task)
+    arch = find(model, width, resolution, dialect=dialect)
+    asked = {
+        "verb": "train",
+        "data": str(data),
+        "task": task,
+        "model": model,
+        "width": width,
+        "resolution": resolution,
+        "dialect": dialect,
+        "weights": weights,
+        "val": val,
+        "seed": seed,
+        "settings": settings or {},
+    }
+    run = open_run(Path(out), asked)
+    dataset = open_data(data, val, seed, run)
+    trained, card = train_in(run, dataset, arch, weights, seed, settings, may_lack=False)
+    return {
+        "task": task,
+        "model": str(run.weights),
+        "run": str(run.folder),
+        "metric": "top1",
+        "top1": trained.metric,
+        "split": "val",
+        "n": len(dataset.val),
+        "epochs": trained.epochs,
+        "best_epoch": trained.epoch,
+        "seconds": trained.seconds,
+        "weights": card.weights,
+    }
+
+
+def train_in(
+    run: Run,
+    dataset: "Dataset",
+    arch: "Arch",
+    weights: str,
+    seed: int,
+    settings: dict[str, Any] | None,
+    *,
+    may_lack: bool,
+) -> tuple["Trained", Card]:
+    """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
+    from mobilenets import training
+
+    network, card = open_network(edit.classes(arch, len(dataset.labels)), dataset.labels, weights, seed, run,
+                                 may_lack=may_lack)  # fmt: skip
+    chosen = settings_for(card, dataset, seed, settings)
+    mark(run, "train", "running")
+    try:
+        trained = training.train(network, dataset, card, chosen, run)
+    except Interrupted:
+        mark(run, "train", "interrupted")
+        raise
+    except MobilenetsError as error:
+        mark(run, "train", "failed", reason=str(error))
+        raise
+    mark(run, "train", "done", metric=trained.metric)
+    return trained, card
