@@ -22,8 +22,8 @@ def augmentation(name: str, size: int, erasing: float = 0.0, flip: bool = True) 
 
     "none" cuts the centre, whose side must be `size` at least. "light" cuts and scales at random and mirrors
     (unless `flip` is off: signs and text change their meaning); "standard" also jitters brightness, contrast
-    and saturation, "strong" also makes one random change of TrivialAugment. `erasing` is the probability of
-    painting over a rectangle. Raises UnknownName.
+    and saturation, "strong" also makes one random change of TrivialAugment, which may turn the image far.
+    `erasing` is the probability of painting over a rectangle. Raises UnknownName.
     """
     if name not in CROPS:
         raise UnknownName("augmentation", name, AUGMENTATIONS)

@@ -116,8 +116,8 @@ def _opened(file: Path, count: int) -> ImageCache | None:
     if body < 0:
         return None
     sizes = np.frombuffer(buffer[body:].tobytes(), np.int64).reshape(count, 2)
-    whole = int(3 * sizes.prod(axis=1).sum()) == body
-    return ImageCache(buffer, sizes, _starts(sizes)) if whole else None
+    sound = bool(((sizes > 0) & (sizes <= body)).all()) and 3 * sum(h * w for h, w in sizes.tolist()) == body
+    return ImageCache(buffer, sizes, _starts(sizes)) if sound else None
 
 
 def _decoded(paths: Sequence[Path], record: Preprocess) -> Iterator[np.ndarray]:

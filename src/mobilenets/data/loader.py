@@ -69,6 +69,7 @@ def train_batches(
         _Batches(samples, batches),
         batch_size=None,
         num_workers=workers,
+        collate_fn=tuple,
         # A generator of its own: otherwise the loader would draw from torch's
         generator=torch.Generator().manual_seed(seed),
     )

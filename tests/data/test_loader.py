@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.data.augment import augmentation
+from mobilenets.data.cache import build_cache
+from mobilenets.data.loader import eval_batches, shuffled, steps_per_epoch, train_batches
+from mobilenets.data.preprocess import read_pixels
+
+RECORD = Preprocess(32, 40, "bicubic")
+N = 22
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    for i in range(N):
+        values = np.random.default_rng(i).integers(0, 256, (50 + i, 60, 3), dtype=np.uint8)
+        Image.fromarray(values).save(root / f"{i:02}.png")
+    return sorted(root.iterdir())
+
+
+@pytest.fixture(scope="module")
+def cache(paths):
+    return build_cache(paths, RECORD)
+
+
+def batches(cache, **options):
+    """An epoch as a list; labels are the images' numbers."""
+    settings = {
+        "batch_size": 4,
+        "transform": augmentation("strong", 32, 0.3),
+        "seed": 5,
+        "epoch": 0,
+    } | options
+    return list(train_batches(cache, range(N), **settings))
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(
+        torch.equal(a, c) and torch.equal(b, d) for (a, b), (c, d) in zip(first, second, strict=True)
+    )
+
+
+def test_an_epoch_shows_every_image_once(cache):
+    found = batches(cache, drop_last=False)
+    assert [len(labels) for _, labels in found] == [4, 4, 4, 4, 4, 2]
+    assert sorted(torch.cat([labels for _, labels in found]).tolist()) == list(range(N))
+    pixels, labels = found[0]
+    assert (pixels.shape, pixels.dtype, labels.dtype) == ((4, 3, 32, 32), torch.uint8, torch.int64)
+    assert pixels.is_contiguous()
+
+
+def test_the_rest_is_dropped_on_wish(cache):
+    assert [len(labels) for _, labels in batches(cache, drop_last=True)] == [4] * 5
+    assert steps_per_epoch(N, 4, drop_last=True) == 5
+    assert steps_per_epoch(N, 4, drop_last=False) == 6
+    assert steps_per_epoch(3, 4, drop_last=True) == 0
+    assert steps_per_epoch(8, 4, drop_last=False) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(cache, workers):
+    assert equal(batches(cache), batches(cache, workers=workers))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_resumes_at_any_step(cache, workers):
+    whole = batches(cache)
+    for start in (1, 3, 5):
+        assert equal(whole[start:], batches(cache, start_step=start, workers=workers))
+
+
+def test_what_was_skipped_is_not_touched(cache):
+    drawn = []
+    settings = {"transform": lambda image: drawn.append(1) or image[:, :32, :32]}
+    batches(cache, start_step=4, **settings)
+    assert len(drawn) == 4
+
+
+def test_seed_and_epoch_decide(cache):
+    first = batches(cache)
+    assert equal(first, batches(cache))
+    assert not equal(first, batches(cache, epoch=1))
+    assert not equal(first, batches(cache, seed=6))
+
+
+def test_variations_belong_to_the_image_not_the_batch(cache):
+    def by_image(batch_size):
+        found = batches(cache, batch_size=batch_size, drop_last=False)
+        return {int(k): pixels for images, labels in found for pixels, k in zip(images, labels, strict=True)}
+
+    four, seven = by_image(4), by_image(7)
+    assert all(torch.equal(four[k], seven[k]) for k in range(N))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_torchs_generator_is_left_alone(cache, workers):
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    transform = augmentation("strong", 32)
+    settings = {"batch_size": 4, "transform": transform, "seed": 5, "epoch": 0}
+    iterator = train_batches(cache, range(N), workers=workers, **settings)
+    first = next(iterator)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(100)
+    rest = list(iterator)
+    assert equal([first, *rest], batches(cache, transform=transform))
+
+
+def test_orders_differ_between_neighbours():
+    orders = {tuple(shuffled(50, seed, epoch)) for seed in range(5) for epoch in range(5)}
+    assert len(orders) == 25
+    assert sorted(shuffled(50, 0, 0)) == list(range(50))
+
+
+def test_evaluation_is_the_record_to_the_bit(cache, paths):
+    found = list(eval_batches(cache, range(N), RECORD, batch_size=8))
+    assert [len(labels) for _, labels in found] == [8, 8, 6]
+    assert torch.cat([labels for _, labels in found]).tolist() == list(range(N))
+    pixels = torch.cat([pixels for pixels, _ in found])
+    assert torch.equal(pixels, torch.stack([read_pixels(RECORD, Path(path)) for path in paths]))
