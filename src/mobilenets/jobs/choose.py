@@ -191,5 +191,6 @@ def _nothing_fits(closest: Candidate, budget: Budget) -> str:
     took = f"{closest.median_ms:.2f} ms" if closest.median_ms else "longer"
     return (
         f"nothing meets {budget.ms:g} ms ({budget.limit:.2f} ms with the margin) on {budget.target}; "
-        f"the closest is {closest.name} with {took}; give a larger --budget, a smaller --resolution or another --model"
+        f"the closest is {closest.name} with {took}; "
+        "give a larger --budget, a smaller --resolution or another --model"
     )
