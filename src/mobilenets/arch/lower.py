@@ -4,8 +4,8 @@ This is the only place that knows what a block is made of. Counting, building an
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from typing import Literal, assert_never
 
 from mobilenets.arch.spec import Arch, Block, Classifier, Conv, HiddenKind, Inverted, Separable
@@ -65,54 +65,51 @@ CALCULATING = ("conv", "linear")
 class Layer:
     """The operations of one block or of the head, in order. `residual` adds the input to the output.
 
-    Layers are shared between networks that contain the same block at the same place, so sums are kept.
+    `channels` and `side` are those of the output; `peak` is the most activation entries alive at once.
+    Layers are shared between networks that contain the same block at the same place, so all is counted once.
     """
 
     block: Block | Classifier
     ops: tuple[Op, ...]
     residual: bool = False
+    channels: int = field(init=False)
+    side: int = field(init=False)
+    params: int = field(init=False)
+    macs: int = field(init=False)
+    peak: int = field(init=False)
 
-    @cached_property
-    def params(self) -> int:
-        """Learned numbers."""
-        return sum(op.params for op in self.ops)
-
-    @cached_property
-    def macs(self) -> int:
-        """Multiply-accumulates for one image."""
-        return sum(op.macs for op in self.ops)
-
-    @cached_property
-    def peak(self) -> int:
-        """The most activation entries alive at once: an operation's input and output, and what waits for it.
-
-        A residual waits through its block, the tensor to be scaled waits through squeeze-and-excitation.
-        """
-        first = self.ops[0]
-        kept = first.cin * first.side_in**2 if self.residual else 0
-        most = first.elements
-        for op in self.ops[1:]:
-            waiting = self._scaled if op.name in SQUEEZE_INNER else 0
-            most = max(most, op.elements + kept + waiting)
-        return max(most, self.ops[-1].cout * self.ops[-1].side_out ** 2 + kept)
-
-    @cached_property
-    def _scaled(self) -> int:
-        """Entries of the tensor that squeeze-and-excitation multiplies."""
-        return next((op.cin * op.side_in**2 for op in self.ops if op.kind == "scale"), 0)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the output."""
-        return self.ops[-1].cout
-
-    @property
-    def side(self) -> int:
-        """Side of the output in pixels."""
-        return self.ops[-1].side_out
+    def __post_init__(self) -> None:
+        """Count."""
+        settle = partial(object.__setattr__, self)  # frozen for everybody else
+        settle("channels", self.ops[-1].cout)
+        settle("side", self.ops[-1].side_out)
+        settle("params", sum([op.params for op in self.ops]))
+        settle("macs", sum([op.macs for op in self.ops]))
+        settle("peak", _peak(self.ops, self.residual))
 
 
-SQUEEZE_INNER = ("squeeze.reduce", "squeeze.expand")
+def _peak(ops: tuple[Op, ...], residual: bool) -> int:
+    """The most activation entries alive at once: an operation's input and output, and what waits for it.
+
+    A residual waits through its block; the tensor to be scaled waits through squeeze-and-excitation, whose
+    gate is there when it is scaled.
+    """
+    first = ops[0]
+    kept = first.cin * first.side_in**2 if residual else 0
+    most, scaled = first.elements, 0
+    for op in ops[1:]:
+        match op.name:
+            case "squeeze.pool":
+                scaled = op.cin * op.side_in**2
+                waiting = kept
+            case "squeeze.reduce" | "squeeze.expand":
+                waiting = kept + scaled
+            case "squeeze.scale":
+                waiting = kept + op.cin
+            case _:
+                waiting = kept
+        most = max(most, op.elements + waiting)
+    return most
 
 
 class Lowered(tuple[Layer, ...]):
@@ -162,12 +159,12 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
             yield Op("", "conv", cin, block.out, side, small, block.kernel, block.stride, norm=True,
                      activation=block.activation)  # fmt: skip
         case Separable():
-            yield _depthwise(block, cin, side, small)
+            yield _depthwise(cin, side, small, block.kernel, block.stride, block.activation)
             yield _pointwise("pointwise", cin, block.out, small, block.activation)
         case Inverted():
             if block.expand:
                 yield _pointwise("expand", cin, block.hidden, side, block.activation)
-            yield _depthwise(block, block.hidden, side, small)
+            yield _depthwise(block.hidden, side, small, block.kernel, block.stride, block.activation)
             if block.squeeze:
                 yield from _squeeze(block.hidden, block.squeeze, small)
             yield _pointwise("project", block.hidden, block.out, small, "none")
@@ -175,23 +172,31 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
             assert_never(block)
 
 
-def _depthwise(block: Separable | Inverted, channels: int, side: int, small: int) -> Op:
+# Operations are remembered too: a block that was never seen is mostly made of operations that were.
+@lru_cache(maxsize=65536)
+def _depthwise(
+    channels: int, side: int, small: int, kernel: int, stride: int, activation: OpActivation
+) -> Op:
     """One filter per channel."""
-    return Op("depthwise", "conv", channels, channels, side, small, block.kernel, block.stride,
-              groups=channels, norm=True, activation=block.activation)  # fmt: skip
+    return Op("depthwise", "conv", channels, channels, side, small, kernel, stride, groups=channels,
+              norm=True, activation=activation)  # fmt: skip
 
 
+@lru_cache(maxsize=65536)
 def _pointwise(name: str, cin: int, cout: int, side: int, activation: OpActivation) -> Op:
     """A 1x1 convolution."""
     return Op(name, "conv", cin, cout, side, side, norm=True, activation=activation)
 
 
-def _squeeze(channels: int, squeeze: int, side: int) -> Iterator[Op]:
+@lru_cache(maxsize=65536)
+def _squeeze(channels: int, squeeze: int, side: int) -> tuple[Op, ...]:
     """Squeeze-and-excitation with a hard-sigmoid gate (V3, section 5.3)."""
-    yield Op("squeeze.pool", "pool", channels, channels, side, 1)
-    yield Op("squeeze.reduce", "conv", channels, squeeze, 1, 1, bias=True, activation="relu")
-    yield Op("squeeze.expand", "conv", squeeze, channels, 1, 1, bias=True, activation="hardsigmoid")
-    yield Op("squeeze.scale", "scale", channels, channels, side, side)
+    return (
+        Op("squeeze.pool", "pool", channels, channels, side, 1),
+        Op("squeeze.reduce", "conv", channels, squeeze, 1, 1, bias=True, activation="relu"),
+        Op("squeeze.expand", "conv", squeeze, channels, 1, 1, bias=True, activation="hardsigmoid"),
+        Op("squeeze.scale", "scale", channels, channels, side, side),
+    )
 
 
 @lru_cache(maxsize=4096)
