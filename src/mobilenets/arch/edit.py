@@ -6,6 +6,7 @@ each paper's rounding is known.
 
 from dataclasses import replace
 
+from mobilenets.arch.lower import lower
 from mobilenets.arch.spec import Arch, Block, Inverted
 from mobilenets.base.errors import ArchError
 
@@ -34,10 +35,11 @@ def narrow(arch: Arch, index: int, hidden: int | None = None, out: int | None = 
 
 def tied(arch: Arch, index: int) -> tuple[int, ...]:
     """The blocks whose outputs are added together with that of `index`, itself included."""
+    layers = lower(arch)
     first, last = index, index
-    while _adds(arch, first):
+    while first > 0 and layers[first].residual:
         first -= 1
-    while last + 1 < len(arch.blocks) and _adds(arch, last + 1):
+    while layers[last + 1].residual:  # the head, which comes last, is none
         last += 1
     return tuple(range(first, last + 1))
 
@@ -50,17 +52,6 @@ def classes(arch: Arch, count: int) -> Arch:
 def at(arch: Arch, resolution: int) -> Arch:
     """The same network for another input side in pixels."""
     return replace(arch, resolution=resolution)
-
-
-def _adds(arch: Arch, index: int) -> bool:
-    """Whether a block adds its input to its output."""
-    block = arch.blocks[index]
-    return (
-        index > 0
-        and isinstance(block, Inverted)
-        and block.stride == 1
-        and block.out == arch.blocks[index - 1].out
-    )
 
 
 def _narrow_hidden(arch: Arch, index: int, hidden: int) -> Arch:
@@ -82,6 +73,8 @@ def _narrow_out(arch: Arch, index: int, out: int) -> Arch:
         raise ArchError(f"blocks[{index}].out is {present}; {out} is not from 1 to {present - 1}")
     blocks = list(arch.blocks)
     shared = tied(arch, index)
+    if shared[0] == 0 and lower(arch)[0].residual:
+        raise ArchError(f"blocks[{index}].out is added to the image itself; it cannot be narrower")
     for i in shared:
         blocks[i] = replace(blocks[i], out=out)
     for i in (*shared, shared[-1] + 1):

@@ -1,7 +1,6 @@
 """The one record of how an image becomes a network's input. `data.preprocess` executes it, files carry it."""
 
 from dataclasses import asdict, dataclass, fields
-from math import isfinite
 from typing import Any, Literal, get_args
 
 from mobilenets.arch.reading import expect, expect_each, expect_keys
@@ -38,7 +37,8 @@ class Preprocess:
             )
         if self.interpolation not in get_args(Interpolation):
             raise ArchError(f"interpolation must be bilinear or bicubic, got {shown(self.interpolation)}")
-        if len(self.mean) != 3 or len(self.std) != 3 or not all(map(isfinite, self.mean + self.std)):
+        numbers = self.mean + self.std
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(abs(number) <= MOST for number in numbers):
             raise ArchError(
                 f"mean and std need three numbers each, got {shown(self.mean)} and {shown(self.std)}"
             )
