@@ -97,6 +97,7 @@ class ParityError(ExportError):
     """The exported file and the model it came from give different answers."""
 
 
+LONGEST = 120  # characters of one value in a message
 _BRIEF = Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 80
 _BRIEF.maxlevel = 2
@@ -104,7 +105,8 @@ _BRIEF.maxlevel = 2
 
 def shown(value: Any) -> str:
     """A value from outside as it may stand in a message: quoted, on one line, cut when long or deep."""
-    return _BRIEF.repr(value)
+    text = _BRIEF.repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """Files that are either whole or absent: written beside, synced, then moved into place."""
 
+import glob
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mobilenets.base.errors import RunError, StorageError
+
+STALE_SECONDS = 3600
 
 
 @contextmanager
@@ -21,6 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         yield draft
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
@@ -35,6 +40,14 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of `path` left behind; a young draft may belong to a living process."""
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):
+            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                stale.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
