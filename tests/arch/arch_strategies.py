@@ -1,0 +1,118 @@
+"""Random networks and random JSON for the property tests of `arch`."""
+
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from mobilenets.arch import Arch, Classifier, Conv, Dialect, Inverted, Separable
+from mobilenets.arch.spec import Activation, HiddenKind, Padding
+from mobilenets.base.errors import ArchError
+
+activations = st.sampled_from(get_args(Activation))
+kernels = st.sampled_from((1, 3, 5, 7))
+strides = st.sampled_from((1, 2))
+counts = st.integers(1, 48)
+
+
+@st.composite
+def blocks(draw, channels):
+    """Any block that fits an input of `channels`."""
+    shared = {"kernel": draw(kernels), "stride": draw(strides), "activation": draw(activations)}
+    # now and then the output equals the input, so that residuals happen
+    out = draw(st.one_of(st.just(channels), counts))
+    kind = draw(st.sampled_from((Conv, Separable, Inverted)))
+    if kind is not Inverted:
+        return kind(out=out, **shared)
+    expand = draw(st.booleans())
+    hidden = draw(counts) if expand else channels
+    return Inverted(hidden=hidden, out=out, squeeze=draw(st.integers(0, 12)), expand=expand, **shared)
+
+
+dialects = st.builds(
+    Dialect,
+    name=st.text(max_size=12),
+    norm_eps=st.floats(1e-8, 0.5),
+    norm_momentum=st.floats(1e-4, 1.0),
+    padding=st.sampled_from(get_args(Padding)),
+    hidden=st.sampled_from(get_args(HiddenKind)),
+)
+heads = st.builds(
+    Classifier,
+    classes=counts,
+    hidden=st.integers(0, 48),
+    activation=activations,
+    dropout=st.floats(0, 0.99),
+)
+
+
+@st.composite
+def archs(draw, most_blocks=7):
+    """Any network of up to `most_blocks` blocks."""
+    channels, made = 3, []
+    for _ in range(draw(st.integers(1, most_blocks))):
+        made.append(draw(blocks(channels)))
+        channels = made[-1].out
+    return Arch(
+        draw(st.text(max_size=12)), draw(st.integers(1, 80)), tuple(made), draw(heads), draw(dialects)
+    )
+
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(-2, 8), st.floats(), st.text(max_size=8),
+    st.sampled_from(("conv", "inverted", "relu", "same", "linear", 10**30, 2**63, "\ud800", "a\nb")),
+)  # fmt: skip
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+def attempt(read, *given):
+    """What `read` makes of `given`, or None where it raises an ArchError of one line; others pass through."""
+    try:
+        return read(*given)
+    except ArchError as error:
+        message = str(error)
+    assert "\n" not in message
+    return None
+
+
+def places(document, path=()):
+    """The path of every value inside a JSON document."""
+    inside = document.items() if isinstance(document, dict) else ()
+    inside = enumerate(document) if isinstance(document, list) else inside
+    for key, value in inside:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def at(document, path):
+    """The container of the last step of `path`."""
+    for step in path[:-1]:
+        document = document[step]
+    return document
+
+
+@st.composite
+def damaged(draw, document):
+    """`document` (which is changed) after one to three values were replaced, deleted or added."""
+    for _ in range(draw(st.integers(1, 3))):
+        here = list(places(document))
+        if not here:
+            break
+        path = draw(st.sampled_from(here))
+        container, key = at(document, path), path[-1]
+        match draw(st.sampled_from(("replace", "delete", "add"))):
+            case "replace":
+                container[key] = draw(anything)
+            case "delete":
+                del container[key]
+            case "add" if isinstance(container, dict):
+                container[draw(st.text(max_size=6))] = draw(anything)
+            case _:
+                container.append(draw(anything)) if isinstance(container, list) else None
+    return document

@@ -1,0 +1,138 @@
+"""Lowering: sides, residuals, names, and what each kind of block is made of."""
+
+import pytest
+from arch_strategies import archs
+from hypothesis import given
+
+from mobilenets.arch import Classifier, Conv, Inverted, Separable, lower, zoo
+from mobilenets.arch.lower import lower_block
+
+
+def symmetric(side, kernel, stride):
+    """The output side of a convolution padded by (k-1)/2 on both ends."""
+    return (side + 2 * ((kernel - 1) // 2) - kernel) // stride + 1
+
+
+def same(side, kernel, stride):
+    """The output side of TensorFlow's rule, by its own padding formula."""
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return (side + total - kernel) // stride + 1
+
+
+SQUEEZE = ("squeeze.pool", "squeeze.reduce", "squeeze.expand", "squeeze.scale")
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_both_paddings_give_the_sides_of_the_lowered_network(kernel, stride):
+    for side in range(1, 230):
+        lowered = lower_block(Conv(kernel=kernel, out=8, stride=stride), 3, side).side
+        assert lowered == symmetric(side, kernel, stride) == same(side, kernel, stride)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "sides"),
+    [
+        (224, (112, 56, 28, 14, 7)), (225, (113, 57, 29, 15, 8)), (97, (49, 25, 13, 7, 4)),
+        (33, (17, 9, 5, 3, 2)), (1, (1, 1, 1, 1, 1)),
+    ],
+)  # fmt: skip
+def test_sides_of_odd_inputs(resolution, sides):
+    layers = lower(zoo.mobilenet_v1(resolution=resolution))
+    assert tuple(dict.fromkeys(layer.side for layer in layers[:-1])) == tuple(dict.fromkeys(sides))
+
+
+@pytest.mark.parametrize(
+    ("block", "cin", "adds"),
+    [
+        (Inverted(3, 32, 16), 16, True),
+        (Inverted(3, 32, 16, stride=2), 16, False),
+        (Inverted(3, 32, 24), 16, False),
+        (Inverted(3, 16, 16, expand=False), 16, True),
+        (Separable(3, 16), 16, False),
+        (Conv(3, 16), 16, False),
+    ],
+)
+def test_a_residual_needs_an_inverted_block_stride_one_and_equal_channels(block, cin, adds):
+    assert lower_block(block, cin, 8).residual is adds
+
+
+def test_the_residuals_of_v2_are_those_of_the_paper():
+    layers = lower(zoo.find("mobilenet_v2"))
+    assert [i for i, layer in enumerate(layers) if layer.residual] == [3, 5, 6, 8, 9, 10, 12, 13, 15, 16]
+
+
+@pytest.mark.parametrize(
+    ("block", "names"),
+    [
+        (Conv(3, 8), [""]),
+        (Separable(3, 8), ["depthwise", "pointwise"]),
+        (Inverted(3, 8, 8, expand=False), ["depthwise", "project"]),
+        (Inverted(3, 8, 8), ["expand", "depthwise", "project"]),
+        (Inverted(3, 8, 8, squeeze=2),
+         ["expand", "depthwise", *SQUEEZE, "project"]),
+    ],
+)  # fmt: skip
+def test_what_a_block_is_made_of(block, names):
+    ops = lower_block(block, 8, 4).ops
+    assert [op.name for op in ops] == names
+    assert ops[-1].activation == ("none" if isinstance(block, Inverted) else block.activation)
+
+
+def test_where_norms_and_biases_are():
+    ops = dict(lower(zoo.find("mobilenet_v3_small")).named_ops())
+    with_bias = {name.removeprefix("blocks.") for name, op in ops.items() if op.bias}
+    assert {name.split(".", 1)[1] for name in with_bias if name[0].isdigit()} == {
+        "squeeze.reduce",
+        "squeeze.expand",
+    }
+    assert {name for name in with_bias if name.startswith("head")} == {"head.hidden", "head.classifier"}
+    assert all(op.norm != op.bias for op in ops.values() if op.weights)
+
+
+def test_the_hidden_layer_is_what_the_dialect_says():
+    kinds = {
+        dialect: dict(lower(zoo.find("mobilenet_v3_small", dialect=dialect)).named_ops())["head.hidden"].kind
+        for dialect in ("torchvision", "timm", "tensorflow")
+    }
+    assert kinds == {"torchvision": "linear", "timm": "conv", "tensorflow": "conv"}
+
+
+def test_module_names_stay_as_they_are():
+    """Weights files hold these names: a change here breaks every file that was written."""
+    names = [name for name, _ in lower(zoo.find("mobilenet_v3_small")).named_ops()]
+    block = ["expand", "depthwise", *SQUEEZE, "project"]
+    assert names[:6] == ["blocks.0", *(f"blocks.1.{op}" for op in block[1:6])]
+    assert names[7:10] == ["blocks.2.expand", "blocks.2.depthwise", "blocks.2.project"]
+    assert [name for name in names if name.startswith("blocks.11.")] == [f"blocks.11.{op}" for op in block]
+    assert names[-4:] == ["blocks.12", "head.pool", "head.hidden", "head.classifier"]
+
+
+@given(archs())
+def test_every_lowered_network_is_consistent(arch):
+    lowered = lower(arch)
+    named = list(lowered.named_ops())
+    assert len({name for name, _ in named}) == len(named)
+    assert len(lowered) == len(arch.blocks) + 1
+    assert isinstance(lowered[-1].block, Classifier)
+    assert lowered[-1].channels == arch.head.classes
+    channels, side = 3, arch.resolution
+    for layer in lowered:
+        assert (layer.ops[0].cin, layer.ops[0].side_in) == (channels, side)
+        for before, after in zip(layer.ops, layer.ops[1:], strict=False):
+            if after.kind == "scale":  # takes the tensor from before the squeeze, and the gate
+                assert before.cout == after.cin == after.cout
+            else:
+                assert after.cin == before.cout
+        for op in layer.ops:
+            assert op.cin % op.groups == op.cout % op.groups == 0
+        if layer.residual:
+            assert (layer.channels, layer.side) == (channels, side)
+        channels, side = layer.channels, layer.side
+
+
+def test_blocks_are_remembered_and_networks_are_not():
+    arch = zoo.find("mobilenet_v2")
+    first, second = lower(arch), lower(arch)
+    assert first is not second
+    assert all(a is b for a, b in zip(first, second, strict=True))
