@@ -1,0 +1,7 @@
+"""`python -m mobilenets` is the command `mobilenets`."""
+
+import sys
+
+from mobilenets.cli.main import main
+
+sys.exit(main())

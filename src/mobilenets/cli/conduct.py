@@ -1,0 +1,148 @@
+"""How every command behaves: --json, --config and --debug, one line per error, exit codes, a clean stdout."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+from mobilenets.base.console import emit, say
+from mobilenets.base.errors import MobilenetsError, UnknownName, shown
+from mobilenets.cli.config import read_config
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's; typer carries a click of its own
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def run(name: str, words: Sequence[str]) -> int:
+    """Run one command with its arguments; the exit code.
+
+    What fails ends in one line on stderr, with --debug in a traceback as well.
+    """
+    with suppress(
+        AttributeError, ValueError
+    ):  # a name from disk that the terminal cannot show comes out escaped
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        command = load(name)
+        with command.make_context(f"mobilenets {name}", list(words)) as context:
+            code: int = command.invoke(context)
+            return code
+    except typer.Exit as exit_:  # after --help
+        return exit_.exit_code
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort of a command line
+        line, code = explain(error, name)
+        if "--debug" in words:
+            import traceback
+
+            traceback.print_exc()
+        say(f"error: {' '.join(line.split())}")
+        return code
+
+
+def load(name: str) -> Any:
+    """The command as typer has it. Its file is imported, the job behind it is not."""
+    module = import_module(f"mobilenets.cli.{name}")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name)(conducted(module, name))
+    return typer.main.get_command(app)
+
+
+def conducted(module: ModuleType, name: str) -> Callable[..., int]:
+    """The function `name` of a command's file, with the options that all commands share.
+
+    The file has `show(document)`, which prints for people, and may have `status(document)`, the exit code.
+    """
+    function = getattr(module, name)
+
+    def command(*, json: bool, config: object, debug: bool, **values: Any) -> int:  # noqa: ARG001
+        with stdout_kept():
+            document = function(**values)
+        with broken_pipe_ignored():
+            emit(document) if json else module.show(document)
+            sys.stdout.flush()
+        return module.status(document) if hasattr(module, "status") else 0
+
+    command.__doc__ = function.__doc__
+    own, shared = inspect.signature(function), inspect.signature(_shared)
+    parameters = [*own.parameters.values(), *shared.parameters.values()]
+    command.__signature__ = own.replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def _shared(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            help="Take options from a YAML file; flags win.",
+            is_eager=True,
+            callback=read_config,
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+) -> None:
+    """The options of every command, as a signature."""
+
+
+def explain(error: Exception, name: str) -> tuple[str, int]:
+    """One line about an error of the command `name`, and the exit code."""
+    match error:
+        case MobilenetsError():
+            return str(error), error.exit_code
+        case USAGE_ERROR():
+            return f"{_usage_line(error)}; see: mobilenets {name} --help", 2
+        case OSError(strerror=str(reason), filename=str(file)):
+            return f"{file}: {reason}", 1
+        case _:
+            return f"unexpected {type(error).__name__}: {error}; run again with --debug", 1
+
+
+def _usage_line(error: Any) -> str:
+    """Typer's objection with what was given, in our words where typer's are vague."""
+    if type(error).__name__ == "NoSuchOption":
+        names = [name for parameter in error.ctx.command.params for name in parameter.opts if name[0] == "-"]
+        return str(UnknownName("option", error.option_name, [*names, "--help"]))
+    text: str = error.format_message().rstrip(".")
+    problems: list[Any] = getattr(error.__cause__, "errors", list)()  # pydantic knows what was given
+    given = f", got {shown(problems[0]['input'])}" if problems else ""
+    return text[:1].lower() + text[1:] + given
+
+
+@contextmanager
+def stdout_kept() -> Iterator[None]:
+    """Send to stderr what anything prints on stdout meanwhile, C libraries and child processes included."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # stdout is closed: there is nothing to keep clean
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
+def broken_pipe_ignored() -> Iterator[None]:
+    """End quietly when the reader of stdout has gone, as `head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains when it flushes at exit

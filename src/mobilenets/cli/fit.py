@@ -1,0 +1,74 @@
+"""`mobilenets fit`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mobilenets.cli import options
+from mobilenets.cli.settings import collect
+
+
+def fit(
+    data: options.Data,
+    *,
+    task: options.Task = "classify",
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Most time for one image, e.g. 5ms or 800us.")
+    ] = "10ms",
+    target: options.Target = "litert:cpu:1",
+    out: options.RunFolder = Path("runs/fit"),
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take this network instead of choosing one.")
+    ] = None,
+    weights: options.StartWeights = "imagenet",
+    width: options.Width = None,
+    resolution: options.Resolution = None,
+    dialect: options.Dialect = None,
+    val: options.Val = 0.15,
+    seed: options.Seed = 0,
+    margin: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the budget left free when a network is chosen.")
+    ] = 0.1,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    lr: options.LearningRate = None,
+    settings: options.Assignments = None,
+) -> dict[str, Any]:
+    """Train, export and verify the best network that meets a latency budget.
+
+    Candidates are measured on the target before training; the most capable one within the budget is trained,
+    exported, and its file measured again. The run folder holds the file and report.html.
+    The same command again goes on where it was stopped.
+
+    For example:
+
+      mobilenets fit signs --budget 2ms --resolution 64 --out runs/signs
+
+      mobilenets fit photos --budget 5ms --target litert:cpu:1 --out runs/photos
+    """
+    from mobilenets.jobs.fit import fit as job
+
+    return job(
+        data,
+        task=task,
+        budget=budget,
+        target=target,
+        out=out,
+        model=model,
+        weights=weights,
+        width=width,
+        resolution=resolution,
+        dialect=dialect,
+        val=val,
+        seed=seed,
+        margin=margin,
+        settings=collect(settings, epochs=epochs, batch_size=batch_size, lr=lr),
+    )
+
+
+def show(document: dict[str, Any]) -> None:
+    """What was asked and what was reached."""
+    from mobilenets.cli.output import facts
+
+    facts(document)

@@ -1,0 +1,69 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A folder with one folder of images per class (or train/val/test of them), a CSV of "
+        "path,label, or `signs`, the embedded data set.",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A run folder, a .safetensors, .tflite or .onnx file, or the name of a network."
+    ),
+]
+Width = Annotated[float | None, typer.Option(metavar="X", help="Width multiplier of the network, e.g. 0.5.")]
+Resolution = Annotated[
+    int | None, typer.Option(metavar="PIXELS", help="Side of the network's input; 224 if not given.")
+]
+Side = Annotated[int, typer.Option(metavar="PIXELS", help="Side of the input.")]
+Dialect = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Whose reading of the paper: torchvision, timm or tensorflow."),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE", help="Weights for a network's name: imagenet, a published name or a file."
+    ),
+]
+StartWeights = Annotated[
+    str,
+    typer.Option(
+        metavar="SOURCE", help="What training begins with: imagenet, a published name, a file, or none."
+    ),
+]
+Target = Annotated[
+    str, typer.Option(metavar="RUNTIME:DEVICE:THREADS", help="Where it will run: litert, onnx or torch.")
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUNTIME:DEVICE:THREADS", help="Where to run; if not given, the file's own runtime."
+    ),
+]
+Task = Annotated[str, typer.Option(metavar="NAME", help="What to learn: classify.")]
+RunFolder = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="The run folder; a run that is in it already goes on.")
+]
+Val = Annotated[
+    float,
+    typer.Option(metavar="SHARE", help="Share of each class held back to validate on, where DATA has none."),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
+Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the images.")]
+BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images per step.")]
+LearningRate = Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Peak learning rate.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other training setting; may be given several times."
+    ),
+]

@@ -1,0 +1,60 @@
+"""`mobilenets train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mobilenets.cli import options
+from mobilenets.cli.output import facts
+from mobilenets.cli.settings import collect
+
+
+def train(
+    data: options.Data,
+    *,
+    task: options.Task = "classify",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="The network; see `mobilenets models`.")
+    ] = "mobilenet_v3_large",
+    weights: options.StartWeights = "imagenet",
+    width: options.Width = None,
+    resolution: options.Side = 224,
+    dialect: options.Dialect = None,
+    out: options.RunFolder = Path("runs/train"),
+    val: options.Val = 0.15,
+    seed: options.Seed = 0,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    lr: options.LearningRate = None,
+    settings: options.Assignments = None,
+) -> dict[str, Any]:
+    """Train one network on images.
+
+    Settings that are not given suit the number of images, and whether there are weights to begin with.
+    The same command again goes on where it was stopped.
+
+    For example:
+
+      mobilenets train photos --model mobilenet_v2 --width 0.5 --epochs 20 --out runs/photos
+    """
+    from mobilenets.jobs.train import train as job
+
+    return job(
+        data,
+        task=task,
+        model=model,
+        weights=weights,
+        width=width,
+        resolution=resolution,
+        dialect=dialect,
+        out=out,
+        val=val,
+        seed=seed,
+        settings=collect(settings, epochs=epochs, batch_size=batch_size, lr=lr),
+    )
+
+
+def show(document: dict[str, Any]) -> None:
+    """What was reached."""
+    facts(document)
