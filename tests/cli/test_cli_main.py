@@ -20,8 +20,9 @@ def run(*words, code=None):
 
 def loaded_after(*words):
     """The heavy packages in memory once a command line has been answered."""
-    code = "import sys, mobilenets.cli.main as m\ntry: m.main(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+    code = "import sys, mobilenets.cli.main as m; m.main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     done = run(*words, code=code)
+    assert "mobilenets.cli.main" in done.stderr
     return HEAVY & {name.split(".")[0] for name in done.stderr.split()}
 
 

@@ -4,8 +4,9 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -25,10 +26,7 @@ def run(name: str, words: Sequence[str]) -> int:
 
     What fails ends in one line on stderr, with --debug in a traceback as well.
     """
-    with suppress(
-        AttributeError, ValueError
-    ):  # a name from disk that the terminal cannot show comes out escaped
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    open_streams()
     try:
         command = load(name)
         with command.make_context(f"mobilenets {name}", list(words)) as context:
@@ -121,15 +119,21 @@ def _usage_line(error: Any) -> str:
     return text[:1].lower() + text[1:] + given
 
 
+def open_streams() -> None:
+    """Have streams that take any text: closed ones lead nowhere, what they cannot show comes out escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - to the end
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def stdout_kept() -> Iterator[None]:
     """Send to stderr what anything prints on stdout meanwhile, C libraries and child processes included."""
     sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:  # stdout is closed: there is nothing to keep clean
-        yield
-        return
+    kept = os.dup(1)
     try:
         os.dup2(2, 1)
         with redirect_stdout(sys.stderr):
