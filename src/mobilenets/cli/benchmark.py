@@ -57,3 +57,8 @@ def show(document: dict[str, Any]) -> None:
     ]
     columns = ("model", "target", "median ms", "IQR ms", "floor ms", "of ceiling", "runs")
     table(columns, rows, right=(2, 3, 4, 5, 6))
+    print()
+    if cpu := document["results"][0].get("environment", {}).get("cpu"):
+        print(f"on {cpu}, one image at a time")
+    if ceiling := document.get("ceiling_gflops"):
+        print(f"ceiling: {ceiling:.1f} GFLOP/s by matrix multiplication, measured; floor: the time at it")

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from mobilenets.cli import options
-from mobilenets.cli.output import percent
+from mobilenets.cli.output import percent, table
+
+SHOWN = 20  # classes; --json has all
 
 
 def evaluate(
@@ -48,6 +50,16 @@ def evaluate(
 
 
 def show(document: dict[str, Any]) -> None:
-    """One line."""
-    split = f" ({document['split']})" if document.get("split") else ""
-    print(f"{percent(document['top1'])} top-1 on {document['n']:,} images{split}")
+    """One line, and the classes, the worst first."""
+    top5 = f", {percent(document['top5'])} top-5" if "top5" in document else ""
+    print(f"{percent(document['top1'])} top-1{top5} on {document['n']:,} images ({document['split']})")
+    classes = sorted(document.get("per_class", ()), key=lambda row: row["recall"])
+    if classes:
+        print()
+        rows = [
+            (row["label"], row["n"], percent(row["recall"]), percent(row["precision"]))
+            for row in classes[:SHOWN]
+        ]
+        table(("class", "images", "recall", "precision"), rows, right=(1, 2, 3))
+    if len(classes) > SHOWN:
+        print(f"and {len(classes) - SHOWN} classes with a higher recall; --json lists them all")

@@ -1,0 +1,83 @@
+import io
+import sys
+
+from mobilenets.cli import benchmark, evaluate, fit, predict
+from mobilenets.cli.output import facts, number, percent, table
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_tables_are_plain_where_piped(capsys):
+    table(("name", "n"), [("a", 1), ("long", 100)], right=(1,))
+    assert capsys.readouterr().out == "name    n\n----  ---\na       1\nlong  100\n"
+
+
+def test_tables_on_a_terminal_show_cells_as_they_are(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "60")
+    table(("file", "n"), [("[red]a[/red] [1].jpg", 1)], right=(1,))
+    assert "[red]a[/red] [1].jpg" in sys.stdout.getvalue()
+
+
+def test_facts_are_the_plain_values(capsys):
+    facts({"run": "runs/x", "top1": 0.87512, "best_epoch": 3, "none": None, "nested": {"a": 1}})
+    assert capsys.readouterr().out == "run         runs/x\ntop1        0.8751\nbest epoch  3\n"
+
+
+def test_numbers_are_short_and_absent_ones_a_dash():
+    assert [percent(0.7194), percent(None)] == ["71.9 %", "-"]
+    assert [number(5.678), number(None)] == ["5.68", "-"]
+
+
+def test_several_guesses_are_several_lines(capsys):
+    guesses = [{"index": 1, "label": "cat", "score": 0.9}, {"index": 0, "label": "dog", "score": 0.1}]
+    predict.show({"predictions": [{"file": "a.jpg", **guesses[0], "top": guesses}]})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:]] == [
+        ["a.jpg", "cat", "90.0", "%"],
+        ["a.jpg", "dog", "10.0", "%"],
+    ]
+
+
+def test_the_worst_classes_come_first_and_the_rest_is_counted(capsys):
+    classes = [{"label": f"c{i}", "n": 10, "recall": i / 30, "precision": None} for i in reversed(range(30))]
+    evaluate.show({"top1": 0.5, "top5": 0.9, "n": 300, "split": "test", "per_class": classes})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "50.0 % top-1, 90.0 % top-5 on 300 images (test)"
+    assert [line.split()[0] for line in lines[4:7]] == ["c0", "c1", "c2"]
+    assert lines[-1].startswith("and 10 classes")
+
+
+def test_a_fit_shows_accuracy_and_latency_of_the_file(capsys):
+    document = {"artifact": "runs/x/exports/model.tflite", "value": 0.9125, "n": 1200, "split": "val",
+                "target": "litert:cpu:1", "latency_ms": 1.234, "budget_ms": 2.0, "met": True,
+                "weights": "none", "report": "runs/x/report.html"}  # fmt: skip
+    fit.show(document)
+    out = capsys.readouterr().out
+    assert "91.2 % of 1,200 held-out images (val)" in out
+    assert "1.23 ms on litert:cpu:1" in out
+    assert "2 ms: met" in out
+    fit.show({**document, "met": False})
+    assert "2 ms: not met" in capsys.readouterr().out
+
+
+def test_a_benchmark_shows_floor_and_share_of_the_ceiling(capsys):
+    row = {
+        "model": "m",
+        "target": "litert:cpu:1",
+        "median_ms": 4.0,
+        "iqr_ms": 0.25,
+        "floor_ms": 2.0,
+        "runs": 50,
+    }
+    bare = {"model": "x.onnx", "target": "onnx:cpu:1", "median_ms": 1.0}
+    benchmark.show({"results": [row, bare], "ceiling_gflops": 99.8})
+    out = capsys.readouterr().out
+    assert "4.00" in out
+    assert "50.0 %" in out
+    assert "x.onnx" in out
