@@ -1,0 +1,153 @@
+"""Weights from anywhere into one of our networks, or one line that says what does not fit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.arch import card as cards
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import ArchError, UnknownName, WeightsError
+from mobilenets.base.files import sha256
+from mobilenets.weights import misfit
+from mobilenets.weights.download import fetch
+from mobilenets.weights.files import SUFFIXES, read_state
+from mobilenets.weights.keys import Naming, module_names, naming_of
+from mobilenets.weights.registry import HALF, PUBLISHED, Published, fitted, published_for
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mobilenets.nn import Network
+
+CLASSIFIER = "head.classifier"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network's weights are from, and what that says about images and classes.
+
+    `labels` name the classes where they are known and the classifier came along; `new_head` says that it
+    did not, for it has other classes. `top1` is what was published for the weights, in per cent.
+    """
+
+    description: str
+    preprocess: Preprocess | None
+    labels: tuple[str, ...] | None
+    new_head: bool
+    top1: float | None
+
+
+def load_weights(network: "Network", source: str | Path) -> Origin:
+    """Put weights into `network`, in place, and say where they are from.
+
+    `source` is "imagenet" (the best published for this network, downloaded once), a name of PUBLISHED, or a
+    .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the class count differs, the
+    classifier keeps its fresh numbers.
+    Raises WeightsError naming what does not fit, and UnknownName; `network` is then as before.
+    """
+    entry = _entry(network.arch, str(source))
+    path = fetch(entry) if entry else Path(source)
+    entry = entry or _recognised(path)
+    state = read_state(path)
+    naming = naming_of(state)
+    if naming is None:
+        raise WeightsError(misfit.strange(path, state))
+    adapted = _adapted(network, state, naming, path)
+    network.load_state_dict(adapted, strict=False)
+    return _origin(network.arch, path, naming, entry, new_head=f"{CLASSIFIER}.weight" not in adapted)
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The names of ImageNet's 1000 classes in order, as torchvision publishes them."""
+    from torchvision.models import MobileNet_V2_Weights
+
+    return tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def _entry(arch: Arch, source: str) -> Published | None:
+    """The published weights that `source` names; None when it is a file."""
+    if source == "imagenet":
+        best = published_for(arch)
+        if best is None:
+            raise WeightsError(f"there are no published ImageNet weights of {misfit.described(arch)}")
+        return best
+    if source in PUBLISHED:
+        return PUBLISHED[source]
+    if not Path(source).exists() and not source.endswith(SUFFIXES):
+        raise UnknownName("file or published weights", source, ("imagenet", *PUBLISHED))
+    return None
+
+
+def _recognised(path: Path) -> Published | None:
+    """The published weights that a file is, by its name and hash."""
+    for entry in PUBLISHED.values():
+        if path.name == entry.file and path.is_file() and sha256(path).startswith(entry.sha256):
+            return entry
+    return None
+
+
+def _adapted(
+    network: "Network", state: dict[str, "Tensor"], naming: Naming, path: Path
+) -> dict[str, "Tensor"]:
+    """The tensors of `state` under our names and in our shapes. Raises WeightsError.
+
+    The classifier is left out where its class count differs.
+    """
+    if reason := misfit.other_network(network.arch, state, naming):
+        raise WeightsError(f"{path} {reason}")
+    modules = module_names(network.arch, naming, state)
+    ours = network.state_dict()
+    theirs = {name: f"{modules[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}" for name in ours}
+    wanted = {name: tensor for name, tensor in ours.items() if not _optional(name, theirs, state, tensor)}
+    if reason := misfit.other_tensors(network.arch, {theirs[name]: ours[name] for name in wanted}, state):
+        raise WeightsError(f"{path} {reason}")
+    # a hidden layer or gate is a 1x1 convolution here and a linear layer there: the same numbers in a row
+    return {name: state[theirs[name]].reshape(tensor.shape) for name, tensor in wanted.items()}
+
+
+def _optional(name: str, theirs: dict[str, str], state: dict[str, "Tensor"], tensor: "Tensor") -> bool:
+    """Whether a tensor of ours stays as it is: the counter of old files, the classifier of other classes."""
+    found = state.get(theirs[name])
+    if name.endswith("num_batches_tracked"):
+        return found is None
+    return name.startswith(CLASSIFIER) and (found is None or found.shape[:1] != tensor.shape[:1])
+
+
+def _origin(arch: Arch, path: Path, naming: Naming, entry: Published | None, *, new_head: bool) -> Origin:
+    """What is known of the weights, for the resolution of `arch`."""
+    if naming == "ours":
+        return _own(arch, path, new_head=new_head)
+    labels = imagenet_labels() if arch.head.classes == 1000 and not new_head else None
+    if entry:
+        record = fitted(entry.preprocess, arch.resolution)
+        return Origin(entry.name, record, labels, new_head, entry.top1)
+    return Origin(path.name, fitted(_usual(arch, naming), arch.resolution), labels, new_head, None)
+
+
+def _usual(arch: Arch, naming: Naming) -> Preprocess:
+    """How torchvision or timm prepare images for a network, where its weights do not say."""
+    if naming == "torchvision":
+        return Preprocess(crop=224, resize=256)
+    if (entry := published_for(arch)) and entry.name.startswith("timm/"):
+        return entry.preprocess
+    if arch.dialect.padding == "same":  # TensorFlow's
+        return Preprocess(224, 256, "bilinear", HALF, HALF)
+    if arch.name == "mobilenet_v1":
+        return Preprocess(224, 256, "bicubic", HALF, HALF)
+    return Preprocess(224, 256, "bicubic")
+
+
+def _own(arch: Arch, path: Path, *, new_head: bool) -> Origin:
+    """What the card in a file of ours says, where there is one."""
+    from mobilenets.nn import read_safetensors
+
+    text = read_safetensors(path)[1].get(cards.KEY) if path.suffix == ".safetensors" else None
+    if text is None:
+        return Origin(path.name, None, None, new_head, None)
+    try:
+        card = cards.loads(text)
+    except ArchError as error:
+        raise WeightsError(f"{path} has a broken card ({error}); make it again") from error
+    labels = None if new_head else card.labels
+    return Origin(path.name, fitted(card.preprocess, arch.resolution), labels, new_head, None)

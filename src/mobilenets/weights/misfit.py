@@ -1,0 +1,110 @@
+"""Why weights do not fit a network, and which network they would fit: the second half of an error's line."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobilenets.arch.lower import CALCULATING, lower
+from mobilenets.arch.spec import Arch
+from mobilenets.arch.zoo import FAMILIES, WIDTHS
+from mobilenets.arch.zoo.dialects import DIALECTS
+from mobilenets.base.errors import shown
+from mobilenets.weights.keys import Naming, block_count, module_names, naming_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Which batch norm epsilon and padding weights were trained with shows in no tensor, but in who named them.
+# Anything else would load and then quietly compute something else.
+TRAINED: Mapping[tuple[Naming, bool], tuple[tuple[float, str], ...]] = {  # the flag: a network of V3's kind
+    ("torchvision", False): ((1e-5, "symmetric"),),
+    ("torchvision", True): ((1e-3, "symmetric"),),
+    ("timm", False): ((1e-5, "symmetric"), (1e-3, "same")),
+    ("timm", True): ((1e-5, "symmetric"), (1e-3, "same")),
+}
+DIALECTS_OF: Mapping[Naming, tuple[str, ...]] = {
+    "ours": DIALECTS, "torchvision": ("torchvision",), "timm": ("timm", "tensorflow"),
+}  # fmt: skip
+
+
+def strange(path: Path, names: Iterable[str]) -> str:
+    """The line for tensors that no MobileNet has."""
+    return (
+        f"{path} holds no MobileNet that we, torchvision or timm name: its first tensor is "
+        f"{shown(next(iter(names)))}; give the weights of one of {', '.join(FAMILIES)}"
+    )
+
+
+def described(arch: Arch) -> str:
+    """A network in a few words."""
+    first, last = arch.blocks[0].out, arch.blocks[-1].out
+    return f"{arch.name} ({len(arch.blocks)} blocks, {first} to {last} channels, {arch.dialect.name} dialect)"
+
+
+def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> str:
+    """What is wrong at first sight: blocks of another number or a dialect that computes otherwise; or ""."""
+    count = block_count(state, naming)
+    if count != len(arch.blocks):
+        return f"holds a network of {count} blocks, not {described(arch)}{_hint(state, naming)}"
+    trained = TRAINED.get((naming, bool(arch.head.hidden)), ())
+    if trained and (arch.dialect.norm_eps, arch.dialect.padding) not in trained:
+        return (
+            f"holds weights of {naming}, which {arch.dialect.name} reads with another batch norm epsilon or "
+            f"padding; use --dialect {naming}"
+        )
+    return ""
+
+
+def other_tensors(arch: Arch, wanted: Mapping[str, "Tensor"], state: Mapping[str, "Tensor"]) -> str:
+    """The first tensor that is missing, of another shape, not of real numbers or left over; or ""."""
+    for name, tensor in wanted.items():
+        found = state.get(name)
+        if found is None:
+            return f"lacks {name}, so it is not {described(arch)}{_hint(state, naming_of(state))}"
+        if _core(found.shape) != _core(tensor.shape):
+            return (
+                f"has {name} of shape {tuple(found.shape)} where {described(arch)} needs "
+                f"{tuple(tensor.shape)}{_hint(state, naming_of(state))}"
+            )
+        if found.is_floating_point() != tensor.is_floating_point():
+            return f"has {name} of {found.dtype}, the network holds {tensor.dtype}; give float weights"
+        if not found.isfinite().all():
+            return f"has NaN or infinity in {name}: its training went wrong; give other weights"
+    for name in state:
+        if name not in wanted and not name.endswith("num_batches_tracked") and "classifier" not in name:
+            return f"has {name}, which {described(arch)} lacks{_hint(state, naming_of(state))}"
+    return ""
+
+
+def _core(shape: Iterable[int]) -> tuple[int, ...]:
+    """A shape without the trailing ones of a 1x1 kernel."""
+    sides = list(shape)
+    while len(sides) > 1 and sides[-1] == 1:
+        sides.pop()
+    return tuple(sides)
+
+
+def _hint(state: Mapping[str, "Tensor"], naming: Naming | None) -> str:
+    """The network of the zoo whose weights these are, as an instruction."""
+    if naming is None:
+        return ""
+    for family, make in FAMILIES.items():
+        for dialect in DIALECTS_OF[naming]:
+            for width in WIDTHS:
+                if _is(make(width=width, dialect=dialect), state, naming):
+                    return f"; it fits {family} --width {width} --dialect {dialect}"
+    return "; give the weights of that network"
+
+
+def _is(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> bool:
+    """Whether `state` has every weight of `arch`, with as many channels; the class count is left open."""
+    if block_count(state, naming) != len(arch.blocks):
+        return False
+    modules = module_names(arch, naming, state)
+    for name, op in lower(arch).named_ops():
+        if op.kind not in CALCULATING or name == "head.classifier":
+            continue
+        found = state.get(f"{modules[f'{name}.conv' if op.norm else name]}.weight")
+        if found is None or (found.shape[0], found.numel()) != (op.cout, op.weights):
+            return False
+    return True
