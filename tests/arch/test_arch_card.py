@@ -169,6 +169,14 @@ def test_text_that_is_no_card_is_one_line(text):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_other_readers_refuse_are_refused_when_reading(number):
+    measured = card.with_metric(CARD, "top1", 0.5, 400, "val")
+    text = card.dumps(measured).replace('"value": 0.5', f'"value": {number}')
+    with pytest.raises(ArchError, match=f"^the card is not JSON: {number} is not a number"):
+        card.loads(text)
+
+
 @pytest.mark.parametrize("value", [NAN, INF, object()])
 def test_a_metric_that_json_cannot_hold_is_refused_when_writing(value):
     with pytest.raises(ArchError, match="the card cannot be written as JSON"):

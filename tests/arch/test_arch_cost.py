@@ -40,6 +40,8 @@ def test_a_small_network_by_hand():
         (tiny(Conv(3, 4, stride=2), Inverted(3, 8, 5)), 128 + 128),
         # scaling: tensor, gate of 8 and result, while 4x4x4 waits to be added
         (tiny(Conv(3, 4, stride=2), Inverted(3, 8, 4, squeeze=2)), 128 + 8 + 128 + 64),
+        # squeezing to more channels than there are: 8 to 100, while 8x1x1 waits to be scaled
+        (tiny(Conv(3, 4, stride=2), Inverted(3, 8, 5, squeeze=100), resolution=2), 8 + 100 + 8),
         # a large classifier after a small body
         (tiny(Conv(1, 1, stride=2), resolution=2, head=Classifier(5000)), 1 + 5000),
     ],

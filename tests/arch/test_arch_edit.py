@@ -1,5 +1,7 @@
 """Editing: narrowing keeps residuals, ties and the share of squeeze-and-excitation, and refuses the rest."""
 
+from dataclasses import replace
+
 import pytest
 from arch_strategies import archs
 from hypothesis import given
@@ -99,6 +101,14 @@ def test_narrowing_any_network_keeps_its_residuals_and_costs_less(data):
     assert residuals(arch) <= residuals(narrowed)
     assert cost(narrowed).params < cost(arch).params
     assert cost(narrowed).macs < cost(arch).macs
+
+
+def test_what_is_added_to_the_image_cannot_be_narrowed():
+    arch = replace(V2, blocks=(Inverted(3, 8, 3), Inverted(3, 8, 3), Conv(3, 8)))
+    for index in (0, 1):
+        with pytest.raises(ArchError, match=rf"blocks\[{index}\]\.out is added to the image itself"):
+            edit.narrow(arch, index, out=2)
+    assert edit.narrow(arch, 2, out=4).blocks[2].out == 4
 
 
 def test_classes_and_resolution():

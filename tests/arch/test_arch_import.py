@@ -30,7 +30,8 @@ def test_a_fresh_interpreter_loads_nothing_heavy_and_warns_of_nothing(module):
 
 
 def test_arch_loads_in_under_a_tenth_of_a_second():
-    code = "import time; t = time.perf_counter(); import mobilenets.arch; print(time.perf_counter() - t)"
+    # processor time, so that a busy machine does not fail the test
+    code = "import time; t = time.process_time(); import mobilenets.arch; print(time.process_time() - t)"
     runs = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
         for _ in range(5)
