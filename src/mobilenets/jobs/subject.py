@@ -88,7 +88,7 @@ def file_for(asked: Asked, runtime: str | None = None) -> Path:
     if path.is_file():
         own = runtime_of(path)
         if runtime in (None, own):
-            return _plain_weights(path)
+            return path
         if own != "torch":
             raise UsageError(f"{path} is a file for {own} and cannot run on {runtime}; leave the target out")
     elif path.is_dir():
@@ -117,7 +117,7 @@ def network_for(asked: Asked) -> tuple["Network", Card]:
     if path.is_dir():
         return load_model(find_run(path).weights)
     if path.is_file():
-        return load_model(_plain_weights(path))
+        return load_model(path)
     arch = find(asked.model, asked.width, asked.resolution or 224, dialect=asked.dialect)
     torch.manual_seed(0)
     network = build(arch).eval()
@@ -181,8 +181,3 @@ def _identity(asked: Asked) -> str:
         return sha256(path)
     weights = asked.weights or "none"
     return sha256(Path(weights)) if Path(weights).is_file() else weights
-
-
-def _plain_weights(path: Path) -> Path:
-    """The file itself, or for a training checkpoint its best weights as a file of ours in the cache."""
-    return path
