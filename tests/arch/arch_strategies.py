@@ -2,11 +2,16 @@
 
 from typing import get_args
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mobilenets.arch import Arch, Classifier, Conv, Dialect, Inverted, Separable
 from mobilenets.arch.spec import Activation, HiddenKind, Padding
 from mobilenets.base.errors import ArchError
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 activations = st.sampled_from(get_args(Activation))
 kernels = st.sampled_from((1, 3, 5, 7))
