@@ -6,8 +6,8 @@ from math import cos, pi, sin
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-SIDE = 256  # pixels of a finished face
-DETAIL = 3  # times that while it is drawn: Pillow's shapes have hard edges, scaling down softens them
+SIDE = 160  # pixels of a finished face
+DETAIL = 4  # times that while it is drawn: Pillow's shapes have hard edges, scaling down softens them
 RED, BLUE, YELLOW = (196, 26, 36), (20, 80, 168), (250, 196, 20)
 WHITE, BLACK, RIM = (246, 246, 242), (24, 24, 26), (126, 130, 134)
 

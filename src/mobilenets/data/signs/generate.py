@@ -4,13 +4,16 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from mobilenets.base.console import track
 from mobilenets.base.errors import DataError, StorageError
@@ -21,6 +24,7 @@ from mobilenets.data.signs.scenes import PIXELS, compose
 VERSION = 1  # goes up whenever the pictures change, so that an older set is not taken for this one
 COUNTS = {"train": 125, "val": 25, "test": 25}  # pictures per class
 INDEX = "annotations.json"
+ABANDONED = 3600  # seconds after which an unfinished draft has no maker any more
 
 
 class Task(NamedTuple):
@@ -42,6 +46,8 @@ def signs(folder: Path | None = None, counts: Mapping[str, int] = COUNTS) -> Pat
     """
     home = folder or cache_folder() / f"signs-{VERSION}"
     if not (home / INDEX).exists():
+        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+            raise DataError(f"{home} exists and is not the signs data set; give another folder")
         with _draft(home) as draft:
             _fill(draft, counts)
     return home / "images"
@@ -52,6 +58,7 @@ def _draft(home: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `home` in one step; a kill before that leaves no half of a set."""
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(home)
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
         try:
             yield draft
@@ -69,13 +76,16 @@ def _move(draft: Path, home: Path) -> None:
     """Put the finished draft in place, unless another process was quicker."""
     try:
         draft.rename(home)
-    except OSError as error:
+    except OSError:
         if not (home / INDEX).exists():
-            if home.exists():
-                raise DataError(
-                    f"{home} exists and is not the signs data set; give another folder"
-                ) from error
             raise
+
+
+def _sweep(home: Path) -> None:
+    """Remove the drafts of makers that were killed."""
+    for draft in home.parent.glob(f".{home.name}.*"):
+        if time.time() - draft.stat().st_mtime > ABANDONED:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _fill(home: Path, counts: Mapping[str, int]) -> None:
@@ -112,7 +122,14 @@ def _make(home: Path, task: Task) -> dict[str, Any]:
     rng = np.random.default_rng((VERSION, task.split, LABELS.index(task.label), task.number))
     scene = compose(rng, task.label)
     name = f"{task.split_name}/{task.label}/{task.number:03}"
-    scene.image.save(home / "images" / f"{name}.jpg", quality=92)
-    scene.mask.save(home / "masks" / f"{name}.png")
+    _save(scene.image, home / "images" / f"{name}.jpg", format="JPEG", quality=92)
+    _save(scene.mask, home / "masks" / f"{name}.png", format="PNG")
     found = [{"label": sign.label, "box": sign.box} for sign in scene.signs]
     return {"image": f"images/{name}.jpg", "mask": f"masks/{name}.png", "label": task.label, "signs": found}
+
+
+def _save(image: Image.Image, path: Path, **options: Any) -> None:
+    """Encode in memory, then write: Pillow by itself takes a file cut short by a full disk for written."""
+    content = BytesIO()
+    image.save(content, **options)
+    path.write_bytes(content.getvalue())

@@ -63,7 +63,7 @@ class Canvas:
         """Let leaves hang over the rim of a sign."""
         angle, reach = self.rng.uniform(0, 2 * np.pi), self.rng.uniform(0.5, 0.62) * size
         x, y = centre[0] + reach * np.cos(angle), centre[1] + reach * np.sin(angle)
-        radius = size * self.rng.uniform(0.14, 0.3)
+        radius = size * self.rng.uniform(0.12, 0.24)
         layer = Image.new("RGBA", (WORK, WORK))
         foliage(self.rng, layer, (x - radius, y - radius, x + radius, y + radius))
         self.image.paste(layer, (0, 0), layer)
@@ -112,7 +112,7 @@ class Canvas:
 def compose(rng: np.random.Generator, label: str) -> Scene:
     """A picture of one main sign and perhaps a lesser one."""
     canvas = Canvas(rng)
-    size = rng.uniform(0.36, 0.68) * WORK
+    size = rng.uniform(0.48, 0.84) * WORK
     room = WORK / 2 - size * 0.46
     x, y = (WORK / 2 + rng.uniform(-1, 1) * room for _ in range(2))
     if rng.random() < 0.25:
@@ -132,7 +132,7 @@ def compose(rng: np.random.Generator, label: str) -> Scene:
 def _second(canvas: Canvas, main: tuple[float, float], main_size: float) -> None:
     """Put up a sign about half as large, clear of the main sign and the frame, if there is room."""
     rng = canvas.rng
-    size = main_size * rng.uniform(0.4, 0.55)
+    size = main_size * rng.uniform(0.32, 0.5)
     label = LABELS[rng.integers(len(LABELS))]
     for _ in range(8):
         x, y = rng.uniform(size * 0.55, WORK - size * 0.55, 2)
@@ -144,13 +144,13 @@ def _second(canvas: Canvas, main: tuple[float, float], main_size: float) -> None
 def _warped(rng: np.random.Generator, label: str, centre: tuple[float, float], size: float) -> Image.Image:
     """A face, worn and turned, on a transparent layer of the canvas's size."""
     side = SIDE // 2 if size <= SIDE // 2 else SIDE
-    yaw, pitch, roll = np.clip(rng.normal(0, (0.36, 0.16, 0.1)), -0.8, 0.8)
+    yaw, pitch, roll = np.clip(rng.normal(0, (0.3, 0.14, 0.08)), -0.7, 0.7)
     corners = _projected(yaw, pitch, roll) * size / 2 + centre
     return _worn(rng, face(label, side)).transform(
         (WORK, WORK),
         Image.Transform.PERSPECTIVE,
         _perspective(corners, np.array([(0, 0), (side, 0), (side, side), (0, side)], float)),
-        Image.Resampling.BICUBIC,
+        Image.Resampling.BILINEAR,
     )
 
 
@@ -160,10 +160,8 @@ def _worn(rng: np.random.Generator, image: Image.Image) -> Image.Image:
     colour = pixels[..., :3]
     bleach, dirt, slope = rng.uniform(0, 0.3), rng.uniform(0, 0.2), rng.uniform(-0.3, 0.3)
     colour += (110 - colour) * bleach
-    light = (1 + dirt * clouds(rng, image.width, 8, 2)) * np.linspace(1 - slope, 1 + slope, image.width)[
-        :, None
-    ]
-    colour *= light[..., None]
+    slant = np.linspace(1 - slope, 1 + slope, image.width, dtype=np.float32)[:, None]
+    colour *= (slant * (1 + dirt * clouds(rng, image.width, 8, 2)))[..., None]
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
