@@ -137,13 +137,12 @@ def _measured(one: Candidate, target: "Target") -> Candidate:
     import torch
 
     from mobilenets.bench import measure
-    from mobilenets.exporters import export
     from mobilenets.jobs.subject import blank_card, exported_once
     from mobilenets.nn import build
     from mobilenets.runtimes import open_session
 
     torch.manual_seed(0)
-    path = exported_once(build(one.arch).eval(), blank_card(one.arch), target.runtime, "untrained", export)
+    path = exported_once(build(one.arch).eval(), blank_card(one.arch), target.runtime, "untrained")
     timing = measure(open_session(path, target), seconds=1.0)
     say(f"{one.name}: {timing.median_ms:.2f} ms on {target}")
     return replace(one, median_ms=timing.median_ms, iqr_ms=timing.iqr_ms)

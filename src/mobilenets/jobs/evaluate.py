@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.base.errors import UnknownName
-from mobilenets.jobs.score import score
+from mobilenets.jobs.score import card_of, score
 from mobilenets.jobs.subject import Asked, open_subject
 
 SPLITS = ("train", "val", "test")
@@ -46,5 +46,5 @@ def evaluate(
         "top1": scored.top1,
         "top5": scored.top(5),
         "left_out": len(left_out),
-        "per_class": scored.per_class(session.card.labels),
+        "per_class": scored.per_class(card_of(session, str(model)).labels),
     }

@@ -10,7 +10,7 @@ from mobilenets.arch import codec
 from mobilenets.arch.cost import cost, cost_per_op
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import ALIASES, FAMILIES, find
-from mobilenets.arch.zoo.published import TOP1, published_top1
+from mobilenets.arch.zoo.published import TOP1, Accuracy, published_top1
 from mobilenets.base.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def _facts(name: str, width: float, arch: Arch) -> Row:
     """What is known of a network: its costs, and its published accuracy and weights where there are any."""
     counted = cost(arch)
     entry = _published(arch)
-    figure = published_top1(arch.name, width)
-    top1, source = (entry.top1, entry.source) if entry else figure or (None, None)
+    top1, source = (entry.top1, entry.source) if entry else _figure(arch, width) or (None, None)
     at_home = arch.resolution == (entry.resolution if entry else PUBLISHED_SIDE)
     return {
         "name": name,
@@ -129,6 +128,12 @@ def _facts(name: str, width: float, arch: Arch) -> Row:
         "source": source if at_home and top1 else None,
         "weights": entry.name if entry else None,
     }
+
+
+def _figure(arch: Arch, width: float) -> Accuracy | None:
+    """The authors' figure, where this is the authors' network: dialects round some widths to others."""
+    theirs = FAMILIES[arch.name](width=width, resolution=arch.resolution, dialect="tensorflow")
+    return published_top1(arch.name, width) if cost(theirs) == cost(arch) else None
 
 
 def _published(arch: Arch) -> Any:

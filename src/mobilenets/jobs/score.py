@@ -29,7 +29,8 @@ class Scored:
     @property
     def predicted(self) -> np.ndarray:
         """The most probable class of each image, (N,)."""
-        return self.probabilities.argmax(axis=1)
+        best: np.ndarray = self.probabilities.argmax(axis=1)
+        return best
 
     @property
     def top1(self) -> float:

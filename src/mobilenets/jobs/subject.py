@@ -16,6 +16,8 @@ from mobilenets.base.files import cache_folder, sha256
 from mobilenets.base.run import environment, find_run
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mobilenets.nn import Network
     from mobilenets.runtimes import Session, Target
 
@@ -142,24 +144,24 @@ def blank_card(arch: Arch) -> Card:
 
 def cached_export(asked: Asked, runtime: str) -> Path:
     """An exported file in the cache, made at the first call. Raises as `network_for` and `export` do."""
+    network, card = network_for(asked)
+    return exported_once(network, card, runtime, _identity(asked))
+
+
+def exported_once(network: "Network", card: Card, runtime: str, identity: str) -> Path:
+    """The file of a network in the cache; `identity` says which weights it has. Raises ExportError."""
     from mobilenets.exporters import export
 
-    network, card = network_for(asked)
-    return exported_once(network, card, runtime, _identity(asked), export)
-
-
-def exported_once(network: "Network", card: Card, runtime: str, identity: str, export: object) -> Path:
-    """The file of a network in the cache; `identity` says which weights it has."""
     key = hashlib.sha256(
         "\n".join((codec.dumps(card.arch), identity, repr(environment()["packages"]))).encode()
     )
     path = cache_folder() / "exports" / key.hexdigest()[:24] / f"model{SUFFIX[runtime]}"
     if not path.exists():
-        export(network, card, path, runtime, sample_pixels(card.preprocess))  # type: ignore[operator]
+        export(network, card, path, runtime, sample_pixels(card.preprocess))
     return path
 
 
-def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> object:
+def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> "np.ndarray":
     """Real images as raw pixels uint8 (N, H, W, 3): those of `paths`, else of the embedded data set."""
     import numpy as np
 
