@@ -1,0 +1,133 @@
+"""Everything a run folder says, read once; what a stage has not written yet is empty."""
+
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mobilenets.arch import cost
+from mobilenets.arch.codec import loads
+from mobilenets.arch.cost import Cost
+from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import RunError
+from mobilenets.base.run import Run, read, read_config
+
+Row = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The documents of a run folder as they were written; `metrics` holds one row of numbers per epoch."""
+
+    run: Run
+    config: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    metrics: tuple[Row, ...] = ()
+    arch: Arch | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Class names in the model's order, else the data's; empty when nothing says them."""
+        return self.card.get("labels") or self.dataset.get("labels") or []
+
+    @property
+    def cost(self) -> Cost | None:
+        """Parameters, MACs and peak activation bytes of the network."""
+        return cost(self.arch) if self.arch else None
+
+    @property
+    def weights(self) -> str | None:
+        """What the training began with: a description, "none" for from scratch, None when not known."""
+        return self.result.get("weights") or self.card.get("weights") or self.config.get("weights")
+
+    @property
+    def artifact(self) -> Path | None:
+        """The file that was reached: the exported one, else the trained weights."""
+        if name := self.result.get("artifact"):
+            return self.run.folder / name
+        return self.run.weights if self.run.weights.exists() else None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the artifact, None when it is not there."""
+        return self.artifact.stat().st_size if self.artifact and self.artifact.is_file() else None
+
+    @property
+    def best(self) -> Row | None:
+        """The epoch with the highest validation top-1, the first of equals."""
+        scored = [row for row in self.metrics if row.get("top1") is not None]
+        return max(scored, key=lambda row: row["top1"] or 0.0, default=None)
+
+    @property
+    def value(self) -> float | None:
+        """The metric reached, 0..1: of the exported file, else of the best epoch."""
+        if (value := self.result.get("value")) is not None:
+            return float(value)
+        return self.best["top1"] if self.best else None
+
+    @property
+    def images(self) -> tuple[int | None, str]:
+        """How many images the metric was measured on, and which split they are."""
+        if self.result:
+            return self.result.get("n"), self.result.get("split", "")
+        held = self.dataset.get("counts", {}).get("val", [])
+        return sum(held) or None, "val"
+
+    @property
+    def budget_ms(self) -> float | None:
+        """The latency budget, None without one."""
+        budget = self.result.get("budget_ms")
+        return self.choice.get("budget_ms") if budget is None else budget
+
+
+def gather(run: Run) -> Facts:
+    """Read a run folder. Raises RunError when it has reached nothing yet or a file in it is broken."""
+    facts = Facts(
+        run=run,
+        config=read_config(run) if run.config.exists() else {},
+        env=_document(run.folder / "env.json"),
+        status=_document(run.status),
+        dataset=_document(run.dataset),
+        card=_document(run.card),
+        choice=_document(run.candidates),
+        result=_document(run.result),
+        metrics=tuple(_rows(run.metrics)),
+        arch=loads(run.arch.read_bytes()) if run.arch.exists() else None,
+    )
+    if not (facts.dataset or facts.choice or facts.metrics or facts.result):
+        raise RunError(f"{run.folder} has nothing to report yet; run the command that fills it first")
+    return facts
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """A JSON object, empty when the file is not there. Raises RunError for anything else."""
+    document = read(path, {})
+    if not isinstance(document, dict):
+        raise RunError(f"{path} holds no JSON object; delete it to have it made again")
+    return document
+
+
+def _rows(path: Path) -> list[Row]:
+    """The epochs in metrics.csv; a cell that is empty or no finite number is None."""
+    if not path.exists():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{key: _number(cell) for key, cell in row.items() if key} for row in csv.DictReader(file)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it to have it made again") from error
+
+
+def _number(cell: str | None) -> float | None:
+    """A finite number, or None."""
+    try:
+        number = float(cell or "")
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,201 @@
+"""The figures of a run. The same data gives the same bytes; matplotlib is imported when one is drawn."""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.base.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), told apart by people with any kind of colour vision; the page lightens them at night.
+COLOURS = {"--blue": "#0072b2", "--orange": "#d55e00", "--green": "#009e73", "--purple": "#aa5f91"}
+BLUE, ORANGE, GREEN, PURPLE = COLOURS.values()
+MARKERS = "osD^vP"
+INK, FAINT = "#20242a", "#8a9099"
+NAMED = 30  # classes up to which a confusion matrix can be read
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mobilenets",  # otherwise ids are random
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.parse_math": False,  # a class may be called $1$
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Our look, and no warning about letters that a font lacks."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield
+
+
+def curves(rows: Sequence[dict[str, float | None]]) -> "Figure":
+    """Loss, top-1 and learning rate over the epochs; `rows` are those of metrics.csv."""
+    with _style():
+        figure = _figure(9.4, 2.7)
+        loss, top1, lr = figure.subplots(1, 3)
+        _line(loss, rows, "train_loss", BLUE, label="train")
+        _line(loss, rows, "val_loss", ORANGE, label="val", dashed=True)
+        loss.set_title("loss")
+        loss.legend()
+        _line(top1, rows, "top1", GREEN, scale=100)
+        top1.set_title("top-1 on val, %")
+        _mark_best(top1, rows)
+        _line(lr, rows, "lr", PURPLE)
+        lr.set_title("learning rate")
+        for axes in (loss, top1, lr):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+        return figure
+
+
+def choice(points: Sequence[dict[str, Any]], budget_ms: float | None, margin: float, worth: str) -> "Figure":
+    """Measured candidates: latency in ms across, `worth` up, the budget as a line.
+
+    A point has `x`, `y`, `family`, `name` and `chosen`.
+    """
+    with _style():
+        figure = _figure(7.6, 3.9)
+        axes = figure.subplots()
+        families = sorted({point["family"] for point in points})
+        colours = (BLUE, GREEN, PURPLE, FAINT)
+        for i, family in enumerate(families):
+            of = [point for point in points if point["family"] == family]
+            axes.scatter([p["x"] for p in of], [p["y"] for p in of], s=42, color=colours[i % len(colours)],
+                         marker=MARKERS[i % len(MARKERS)], label=family, zorder=3)  # fmt: skip
+        axes.margins(0.12)
+        for point in (point for point in points if point["chosen"]):
+            axes.scatter(point["x"], point["y"], s=190, facecolors="none", edgecolors=ORANGE, linewidths=2.2,
+                         zorder=4)  # fmt: skip
+            axes.annotate(point["name"], (point["x"], point["y"]), (0, -14), textcoords="offset points",
+                          ha="center", va="top", color=ORANGE)  # fmt: skip
+        if budget_ms is not None:
+            _draw_budget(axes, budget_ms, margin)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("measured latency, ms")
+        axes.set_title(worth)
+        figure.legend(loc="outside lower center", ncols=4)
+        return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
+    """The confusion matrix as shares of each true class; class names and counts where they can be read."""
+    shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
+    with _style():
+        side = min(9.0, 2.2 + 0.34 * len(labels))
+        figure = _figure(side, side)
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        if len(labels) <= NAMED:
+            axes.set_xticks(range(len(labels)), [short(label) for label in labels], rotation=90)
+            axes.set_yticks(range(len(labels)), [short(label) for label in labels])
+            for i, row in enumerate(matrix):
+                for j, count in enumerate(row):
+                    if count:
+                        axes.text(j, i, str(count), ha="center", va="center", fontsize=7,
+                                  color="white" if shares[i][j] > 0.5 else INK)  # fmt: skip
+        return figure
+
+
+def short(label: str, most: int = 24) -> str:
+    """A label cut to fit an axis."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
+def save(figure: "Figure", path: Path) -> str:
+    """Write a figure as an SVG file, on a clear ground and without a date; returns its text.
+
+    Raises StorageError.
+    """
+    drawn = StringIO()
+    with _style():
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    write_text(path, drawn.getvalue())
+    return drawn.getvalue()
+
+
+def inline(svg: str, name: str) -> str:
+    """An SVG for the body of a page: its ids made unique by `name`, its colours those of the page's theme."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*pt"', r"\1", svg, count=1)
+    for variable, colour in {**COLOURS, "--ink": INK, "--faint": FAINT}.items():
+        # In styles only: a class may be called #0072b2.
+        svg = re.sub(rf'(style="[^"]*?){colour}(?=[^"]*")', rf"\g<1>var({variable})", svg)
+        svg = re.sub(rf'(style="[^"]*?){colour}(?=[^"]*")', rf"\g<1>var({variable})", svg)  # fill and stroke
+    return svg
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches, without pyplot's global state."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _line(axes: "Axes", rows: Sequence[dict[str, float | None]], key: str, colour: str, *, scale: float = 1.0,
+          label: str | None = None, dashed: bool = False) -> None:  # fmt: skip
+    """One column over the epochs, where it has numbers."""
+    points = [(_epoch(row, i), row[key] or 0.0) for i, row in enumerate(rows) if row.get(key) is not None]
+    axes.plot([x for x, _ in points], [y * scale for _, y in points], color=colour, label=label,
+              linestyle="--" if dashed else "-", marker="o" if len(points) < 30 else None,
+              markersize=3)  # fmt: skip
+
+
+def _mark_best(axes: "Axes", rows: Sequence[dict[str, float | None]]) -> None:
+    """Ring the best epoch and write its figure beside it."""
+    scored = [
+        (row["top1"] or 0.0, _epoch(row, i)) for i, row in enumerate(rows) if row.get("top1") is not None
+    ]
+    if scored:
+        value, epoch = max(scored, key=lambda pair: pair[0])
+        axes.scatter(epoch, value * 100, s=70, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
+        axes.annotate(f"{value:.1%}", (epoch, value * 100), (0, -9), textcoords="offset points", ha="center",
+                      va="top", color=ORANGE)  # fmt: skip
+        axes.margins(y=0.2)
+
+
+def _epoch(row: dict[str, float | None], index: int) -> float:
+    """The epoch of a row; its place in the file where the column is missing."""
+    epoch = row.get("epoch")
+    return index if epoch is None else epoch
+
+
+def _draw_budget(axes: "Axes", budget_ms: float, margin: float) -> None:
+    """The budget as a line, the margin that is kept free as a band before it."""
+    axes.axvline(budget_ms, color=ORANGE, linestyle="--", linewidth=1.4)
+    axes.axvspan(budget_ms * (1 - margin), budget_ms, color=ORANGE, alpha=0.1, linewidth=0)
+    axes.annotate(f"budget {budget_ms:g} ms", (budget_ms, 1), (-4, -2), xycoords=("data", "axes fraction"),
+                  textcoords="offset points", rotation=90, ha="right", va="top", color=ORANGE)  # fmt: skip

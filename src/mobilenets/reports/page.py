@@ -1,0 +1,149 @@
+"""The offline page of a run: one file, everything inside it, nothing fetched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mobilenets.base.files import write_text
+from mobilenets.base.run import Run
+from mobilenets.reports import figures, wording
+from mobilenets.reports.facts import Facts, gather
+from mobilenets.reports.measures import mixups, per_class
+from mobilenets.reports.pictures import surest
+from mobilenets.reports.usage import snippets
+
+TEMPLATE = "page.html.jinja"
+FILTERS = (wording.percent, wording.milliseconds, wording.count, wording.millions, wording.size)
+LEFT_OUT = 20  # unreadable files named on the page
+
+
+def write_report(run: Run) -> Path:
+    """Write report.html of a run folder, and its figures into plots/; returns the page's path.
+
+    Whatever the run has reached is shown; a stage that has not run is left out.
+    Raises RunError when there is nothing to show or a file is broken, StorageError.
+    """
+    facts = gather(run)
+    write_text(run.report, render(facts))
+    return run.report
+
+
+def render(facts: Facts) -> str:
+    """The page as HTML text; the figures are saved on the way."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(
+        loader=PackageLoader("mobilenets.reports", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {function.__name__: function for function in FILTERS}
+    return pages.get_template(TEMPLATE).render(
+        **_headline(facts), **_training(facts), **_mistakes(facts), **_candidates(facts), **_terms(facts)
+    )
+
+
+def _headline(facts: Facts) -> dict[str, Any]:
+    """What was asked and what was reached."""
+    name = Path(str(facts.config.get("data") or facts.dataset.get("source") or facts.run.folder)).name
+    mood, verdict = wording.verdict(facts)
+    return {
+        "facts": facts,
+        "name": name or str(facts.run.folder.resolve().name),
+        "mood": mood,
+        "verdict": verdict,
+        "network": wording.network(facts),
+        "origin": wording.origin(facts),
+        "certainty": wording.certainty(facts),
+        "target": facts.result.get("target") or facts.choice.get("target") or facts.config.get("target"),
+    }
+
+
+def _training(facts: Facts) -> dict[str, Any]:
+    """The curves and the best epoch."""
+    return {"curves": _figure(figures.curves(facts.metrics), facts, "curves") if facts.metrics else None}
+
+
+def _mistakes(facts: Facts) -> dict[str, Any]:
+    """Confusion, scores per class, and the pictures the model was surest about."""
+    from markupsafe import Markup
+
+    matrix, labels = facts.result.get("confusion") or [], facts.labels
+    labels = labels if len(labels) >= len(matrix) else [str(i) for i in range(len(matrix))]
+    predictions = facts.result.get("predictions") or []
+    root = Path(facts.dataset.get("root") or facts.dataset.get("source") or facts.run.folder)
+    if matrix:
+        figures.save(figures.confusion(matrix, labels), facts.run.plots / "confusion.svg")
+    return {
+        "labels": labels,
+        "matrix": matrix if len(matrix) <= figures.NAMED else [],
+        "short": figures.short,
+        "mixups": mixups(matrix, labels),
+        "classes": per_class(matrix, labels),
+        "wrong": surest(predictions, labels, root, right=False),
+        "right": surest(predictions, labels, root, right=True),
+        "has_predictions": bool(predictions),
+        "errors": sum(item["label"] != item["predicted"] for item in predictions),
+        "bar": lambda share: Markup(f'<i style="width:{100 * (share or 0):.1f}%"></i>'),  # noqa: S704 - a number
+    }
+
+
+def _candidates(facts: Facts) -> dict[str, Any]:
+    """The networks that were measured, fastest last, and their plot; the others as a count."""
+    listed = facts.choice.get("candidates") or []
+    measured = [one for one in listed if one.get("median_ms") is not None]
+    accurate = bool(measured) and all(one.get("top1") is not None for one in measured)
+    points = [
+        {
+            "x": one["median_ms"],
+            "y": one["top1"] * (100 if one["top1"] <= 1 else 1) if accurate else one["macs"] / 1e6,
+            "family": one["name"],
+            "name": f"×{one['width']:g}, {one['resolution']} px",
+            "chosen": bool(one.get("chosen")),
+        }
+        for one in measured
+    ]
+    worth = "published top-1 on ImageNet, %" if accurate else "multiply-accumulates, millions"
+    drawn = None
+    if points:
+        figure = figures.choice(points, facts.budget_ms, facts.choice.get("margin") or 0.0, worth)
+        drawn = _figure(figure, facts, "candidates")
+    return {"measured": measured, "unmeasured": len(listed) - len(measured), "choice": drawn}
+
+
+def _terms(facts: Facts) -> dict[str, Any]:
+    """How to use the file, how it was made, on what."""
+    artifact = facts.artifact
+    inside = artifact.relative_to(facts.run.folder).as_posix() if artifact else ""
+    left_out = facts.dataset.get("left_out") or []
+    return {
+        "artifact": inside,
+        "snippets": snippets(inside, facts.card.get("preprocess") or {}, facts.labels) if inside else [],
+        "command": facts.result.get("command") or facts.card.get("command") or "",
+        "counts": {
+            split: sum(each) for split, each in (facts.dataset.get("counts") or {}).items() if sum(each)
+        },
+        "left_out": left_out[:LEFT_OUT],
+        "left_out_more": max(0, len(left_out) - LEFT_OUT),
+        "settings": list(_flat(facts.config)),
+        "latency": [(key, value) for key, value in _flat(facts.result.get("latency") or {})],
+        "machine": list(_flat(facts.env)),
+    }
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A document as pairs of dotted name and text; what was left open is left out."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _figure(figure: Any, facts: Facts, name: str) -> Any:
+    """A figure saved under plots/ and, safe to stand in the page, as SVG: matplotlib escapes its texts."""
+    from markupsafe import Markup
+
+    return Markup(figures.inline(figures.save(figure, facts.run.plots / f"{name}.svg"), name))  # noqa: S704

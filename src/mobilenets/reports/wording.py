@@ -1,0 +1,72 @@
+"""Numbers and facts as a person reads them; the same words on the page and in the terminal."""
+
+from mobilenets.reports.facts import Facts
+from mobilenets.reports.measures import interval
+
+NOTHING = "–"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share from 0 to 1 in per cent."""
+    return NOTHING if share is None else f"{share * 100:.{digits}f} %"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency with three significant digits or so."""
+    return NOTHING if value is None else f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms"
+
+
+def count(value: float | None) -> str:
+    """A whole number in groups of three."""
+    return NOTHING if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def millions(value: float | None) -> str:
+    """A large number in millions."""
+    return NOTHING if value is None else f"{value / 1e6:.2f} M" if value < 1e8 else f"{value / 1e6:.0f} M"
+
+
+def size(value: int | None) -> str:
+    """A file size in binary units."""
+    if value is None:
+        return NOTHING
+    return f"{value / 2**20:.2f} MiB" if value >= 2**20 else f"{value / 2**10:.1f} KiB"
+
+
+def origin(facts: Facts) -> str:
+    """Whether published weights were used."""
+    match facts.weights:
+        case None:
+            return "not recorded"
+        case "none":
+            return "trained from scratch"
+        case described:
+            return f"fine-tuned from {described}"
+
+
+def verdict(facts: Facts) -> tuple[str, str]:
+    """A mood (good, bad, plain) and a few words on whether what was asked was reached."""
+    met, budget = facts.result.get("met"), facts.budget_ms
+    if met is None or budget is None:
+        ended = facts.status.get("state") == "done" or bool(facts.result)
+        return ("plain", "finished") if ended else ("plain", facts.status.get("state", "not finished"))
+    return ("good", f"meets {budget:g} ms") if met else ("bad", f"misses {budget:g} ms")
+
+
+def certainty(facts: Facts) -> str:
+    """What the metric was measured on, and how far chance could move it."""
+    n, split = facts.images
+    if facts.value is None or not n:
+        return split
+    low, high = interval(facts.value, n)
+    return f"{low * 100:.1f} to {high * 100:.1f} % with 95 % confidence, {count(n)} {split} images"
+
+
+def network(facts: Facts) -> str:
+    """Name and input side of the network, with its width where that was chosen here."""
+    if facts.arch is None:
+        return facts.config.get("model") or NOTHING
+    chosen = next((one for one in facts.choice.get("candidates", []) if one.get("chosen")), None)
+    width = chosen["width"] if chosen else facts.config.get("width")
+    at = f" at {facts.arch.resolution} pixels"
+    return f"{facts.arch.name}{f' ×{width:g}' if width else ''}{at}"

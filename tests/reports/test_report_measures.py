@@ -1,0 +1,56 @@
+"""Scores per class against torchmetrics, the interval against a published table, snippets that compile."""
+
+import pytest
+import torch
+from torchmetrics.classification import MulticlassF1Score, MulticlassPrecision, MulticlassRecall
+
+from mobilenets.reports.measures import interval, mixups, per_class
+from mobilenets.reports.usage import snippets
+
+LABELS = ["a", "b", "c", "d"]
+
+
+def test_scores_equal_torchmetrics():
+    torch.manual_seed(0)
+    truth, guess = torch.randint(0, 4, (300,)), torch.randint(0, 4, (300,))
+    matrix = torch.zeros(4, 4, dtype=torch.int64)
+    matrix.index_put_((truth, guess), torch.tensor(1), accumulate=True)
+    scores = {score.label: score for score in per_class(matrix.tolist(), LABELS)}
+    options = {"num_classes": 4, "average": None}
+    for kind, name in [
+        (MulticlassPrecision, "precision"),
+        (MulticlassRecall, "recall"),
+        (MulticlassF1Score, "f1"),
+    ]:
+        wanted = kind(**options)(guess, truth).tolist()
+        assert [getattr(scores[label], name) for label in LABELS] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_worst_comes_first_and_empty_classes_last():
+    scores = per_class([[9, 1, 0], [4, 6, 0], [0, 0, 0]], ["good", "bad", "none"])
+    assert [score.label for score in scores] == ["bad", "good", "none"]
+    assert scores[-1].recall is None
+    assert scores[-1].precision is None
+
+
+def test_mixups_are_counted_per_direction():
+    pairs = mixups([[5, 3, 0], [1, 9, 2], [0, 0, 1]], LABELS)
+    assert [(p.truth, p.predicted, p.count) for p in pairs] == [("a", "b", 3), ("b", "c", 2), ("b", "a", 1)]
+    assert pairs[0].share == 3 / 8
+
+
+def test_the_interval_is_wilsons():
+    """81 of 263 from Newcombe (1998), table I: 0.2553 to 0.3662."""
+    assert interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert interval(1.0, 10)[1] == 1.0
+    assert interval(0.0, 10)[0] == 0.0
+
+
+@pytest.mark.parametrize("artifact", ["exports/it's.tflite", "exports/model.onnx", "model.safetensors"])
+@pytest.mark.parametrize("labels", [[], ["cat", 'it\'s "x"\n'], ["x"] * 500])
+def test_snippets_are_python(artifact, labels):
+    found = snippets(artifact, {"crop": 224, "resize": 256, "interpolation": "bicubic"}, labels)
+    assert found
+    for _, code in found:
+        compile(code, "snippet", "exec")
+        assert repr(artifact) in code

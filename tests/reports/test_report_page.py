@@ -1,0 +1,216 @@
+"""The page says what the run reached, fetches nothing, runs nothing, and survives what is missing."""
+
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from folders import fit_folder, train_folder
+
+from mobilenets.base.errors import RunError
+from mobilenets.base.run import Run
+from mobilenets.reports import summary, write_report
+
+TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+HOSTILE = ["<script>alert(1)</script>", '" onload="x', "{{ 7*7 }}", "猫 & Käse", "$x_1$ 100%", "#0072b2"]
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags that are left open, attributes, and the text a reader sees."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open, self.attributes, self.tags, self.words = [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+def opened(run: Run) -> Page:
+    page = Page(write_report(run))
+    assert page.open == []
+    assert "script" not in page.tags
+    for key, value in page.attributes:
+        assert not key.startswith("on")
+        if key in ("src", "href", "xlink:href"):
+            assert value.startswith(("data:image/", "#")), value
+    assert not re.search(r"url\((?!#)|@import", run.report.read_text(encoding="utf-8"))
+    ids = [value for key, value in page.attributes if key == "id"]
+    assert len(ids) == len(set(ids))
+    return page
+
+
+def edited(path: Path, **changes) -> None:
+    document = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_a_whole_run_is_told_with_its_numbers(tmp_path):
+    run = fit_folder(tmp_path / "run", TEN)
+    page = opened(run)
+    for words in (
+        "birds", "85.0 %", "4.32 ms", "meets 5 ms", "86 % of the budget of 5 ms on litert:cpu:1", "60 test images",
+        "fine-tuned from torchvision/mobilenet_v2.imagenet1k_v1", "exports/model.tflite", "2.86 MiB", "2.24 M parameters",
+        "mobilenet_v2 ×1 at 96 pixels", "99.8 GFLOP/s", "1 more were too slow", "mobilenets fit birds --budget 5ms",
+        "Example 9000", "a<b>.jpg: it is empty", "75.3 %", "64 real images", "ImageClassifier", "ai_edge_litert",
+    ):  # fmt: skip
+        assert words in page.text, words
+    assert page.tags.count("img") == 9 + 12
+    assert page.tags.count("svg") == 2
+    assert {path.name for path in run.plots.iterdir()} == {"candidates.svg", "confusion.svg", "curves.svg"}
+
+
+def test_a_training_alone_shows_its_best_epoch(tmp_path):
+    run = train_folder(tmp_path / "run", ["cat", "dog"])
+    page = opened(run)
+    assert "88.3 %" in page.text
+    assert "of the best epoch" in page.text
+    assert "model.safetensors" in page.text
+    assert "Why this network" not in page.text
+    assert "img" not in page.tags
+
+
+def test_names_from_the_data_stay_text(tmp_path):
+    run = fit_folder(tmp_path / "run", HOSTILE)
+    page = opened(run)
+    for name in HOSTILE:
+        assert name in page.text, name
+    assert "<script" not in run.report.read_text(encoding="utf-8")
+
+
+def test_figures_keep_colours_apart_from_names(tmp_path):
+    run = fit_folder(tmp_path / "run", HOSTILE)
+    edited(run.candidates, candidates=[
+        one | {"name": "<i>#0072b2"} for one in json.loads(run.candidates.read_text())["candidates"]
+    ])  # fmt: skip
+    page = opened(run)
+    assert "<i>#0072b2" in page.text
+    drawn = run.report.read_text(encoding="utf-8")
+    assert "var(--blue)" in drawn
+    assert not re.search(r'style="[^"]*#(0072b2|d55e00|009e73|20242a)', drawn)
+
+
+def test_many_classes_show_pairs_in_place_of_the_matrix(tmp_path):
+    labels = [f"class {i:03}" for i in range(150)]
+    run = fit_folder(tmp_path / "run", labels, n=2000, errors=200, images=40)
+    edited(run.result, weights="none", met=False, latency_ms=6.0)
+    start = time.perf_counter()
+    page = opened(run)
+    assert time.perf_counter() - start < 10  # alone about one second; machines may be busy
+    assert "Which class is taken for which" not in page.text
+    assert "Most confused pairs" in page.text
+    assert "class 149" in page.text
+    assert "trained from scratch" in page.text
+    assert "misses 5 ms" in page.text
+    assert "✓" not in page.text
+
+
+def test_thirty_classes_still_show_the_matrix(tmp_path):
+    page = opened(fit_folder(tmp_path / "run", [f"c{i}" for i in range(30)], errors=30))
+    assert "Which class is taken for which" in page.text
+
+
+def test_no_mistake_is_said_so(tmp_path):
+    page = opened(fit_folder(tmp_path / "run", TEN, errors=0))
+    assert "Not one of the held-out images was misjudged" in page.text
+    assert "Most confused pairs" not in page.text
+    assert page.tags.count("img") == 12
+
+
+def test_images_that_are_gone_or_outside_are_passed_over(tmp_path):
+    run = fit_folder(tmp_path / "run", TEN, images=0, errors=4)
+    rows = json.loads(run.result.read_text())["predictions"]
+    edited(run.result, predictions=[row | {"file": "../secret.png"} for row in rows[:1]] + rows[1:])
+    (tmp_path / "secret.png").write_bytes(next((tmp_path / "images" / "test").iterdir()).read_bytes())
+    (tmp_path / "images" / "test" / "00001.png").write_bytes(b"no image")
+    page = opened(run)
+    assert page.tags.count("img") == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["dataset", "card", "candidates", "metrics", "result", "arch", "config", "weights"]
+)
+def test_any_file_may_be_missing(tmp_path, name):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    getattr(run, name).unlink()
+    assert "mobilenet_v2" in opened(run).text
+    assert "top-1" in summary(run)
+
+
+def test_only_a_result_is_enough(tmp_path):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    for path in (
+        run.dataset,
+        run.card,
+        run.candidates,
+        run.metrics,
+        run.arch,
+        run.config,
+        run.folder / "env.json",
+    ):
+        path.unlink()
+    assert "85.0 %" in opened(run).text
+
+
+def test_nothing_to_report_is_one_line(tmp_path):
+    with pytest.raises(RunError, match="nothing to report yet"):
+        write_report(Run(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", "7"])
+def test_a_broken_file_is_one_line(tmp_path, text):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    run.result.write_text(text)
+    with pytest.raises(RunError, match=r"result\.json"):
+        write_report(run)
+
+
+def test_no_budget_and_unfinished_epochs(tmp_path):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    edited(run.result, budget_ms=None, met=None, parity=None, torch_value=None)
+    edited(run.candidates, budget_ms=None)
+    run.metrics.write_text("epoch,seconds,lr,train_loss,val_loss,top1\n0,1.0,0.1,nan,,0.5\n1,2.0,0.1,,")
+    page = opened(run)
+    assert "no budget was given" in page.text
+    assert "nan" not in page.text.lower()
+    assert "None" not in page.text
+
+
+def test_the_same_run_gives_the_same_page(tmp_path):
+    run = fit_folder(tmp_path / "run", TEN)
+    assert write_report(run).read_bytes() == write_report(run).read_bytes()
+
+
+def test_candidates_without_published_accuracy_are_drawn_by_macs(tmp_path):
+    run = fit_folder(tmp_path / "run", TEN)
+    listed = json.loads(run.candidates.read_text())["candidates"]
+    edited(run.candidates, candidates=[one | {"top1": None} for one in listed])
+    assert "multiply-accumulates, millions" in opened(run).text
+
+
+def test_the_summary_is_a_plain_table(tmp_path):
+    text = summary(fit_folder(tmp_path / "run", TEN))
+    assert text.isascii()
+    for words in ("model.tflite", "85.0 % of 60 test images", "4.32 ms on litert:cpu:1", "5 ms: meets",
+                  "3,000,000 bytes", "2,236,682", "55,021,952"):  # fmt: skip
+        assert words in text, words
