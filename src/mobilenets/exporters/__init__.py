@@ -1,0 +1,6 @@
+"""From a network to a file for a runtime, run there and compared before it counts. One file per format."""
+
+from mobilenets.exporters.exporting import EXPORTERS, Exported, export, write_card
+from mobilenets.exporters.parity import Parity
+
+__all__ = ["EXPORTERS", "Exported", "Parity", "export", "write_card"]
