@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from mobilenets.cli import options
-from mobilenets.cli.output import percent, table
 from mobilenets.cli.settings import collect
 
 
@@ -70,14 +69,8 @@ def fit(
 
 def show(document: dict[str, Any]) -> None:
     """What was asked and what was reached."""
-    where = f"{document['n']:,} held-out images ({document['split']})"
-    verdict = {True: "met", False: "not met", None: ""}[document["met"]]
-    rows = [
-        ("file", document["artifact"]),
-        ("top-1", f"{percent(document['value'])} of {where}, by the file itself"),
-        ("latency", f"{document['latency_ms']:.2f} ms on {document['target']}, median"),
-        ("budget", f"{document['budget_ms']:g} ms: {verdict}" if document["budget_ms"] else "-"),
-        ("weights", document["weights"]),
-        ("report", document["report"]),
-    ]
-    table(("result", ""), rows)
+    from mobilenets.base.run import find_run
+    from mobilenets.reports import summary
+
+    print(summary(find_run(Path(document["run"]))))
+    print(f"\nreport: {document['report']}")
