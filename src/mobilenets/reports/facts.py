@@ -50,7 +50,7 @@ class Facts:
     def artifact(self) -> Path | None:
         """The file that was reached: the exported one, else the trained weights."""
         if name := self.result.get("artifact"):
-            return self.run.folder / name
+            return self.run.folder / str(name)
         return self.run.weights if self.run.weights.exists() else None
 
     @property

@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, PURPLE = COLOURS.values()
 MARKERS = "osD^vP"
 INK, FAINT = "#20242a", "#8a9099"
 NAMED = 30  # classes up to which a confusion matrix can be read
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mobilenets",  # otherwise ids are random
     "font.family": "sans-serif",
