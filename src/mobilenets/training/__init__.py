@@ -1,0 +1,6 @@
+"""Training: settings, the loop, and a state that can be taken up again after anything."""
+
+from mobilenets.training.loop import Trained, train
+from mobilenets.training.settings import Settings
+
+__all__ = ["Settings", "Trained", "train"]

@@ -1,0 +1,197 @@
+"""The training loop. It reads from top to bottom: prepare, take up, epochs, publish."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import Tensor
+
+from mobilenets.arch.card import Card, with_metric
+from mobilenets.base.console import progress as progress_bar
+from mobilenets.base.errors import Interrupted, RunError, TrainingError, WeightsError
+from mobilenets.base.files import write_bytes
+from mobilenets.base.run import Run
+from mobilenets.data.cache import ImageCache
+from mobilenets.data.dataset import Dataset
+from mobilenets.data.loader import train_batches
+from mobilenets.nn import Network, load_model, normalise
+from mobilenets.tasks import classify
+from mobilenets.training import checkpoint
+from mobilenets.training.evaluate import evaluate
+from mobilenets.training.log import Log
+from mobilenets.training.optimiser import set_rate
+from mobilenets.training.parts import Keeper, Parts, images, prepare
+from mobilenets.training.progress import best_row, is_finished
+from mobilenets.training.schedule import learning_rate, seed_at, side
+from mobilenets.training.settings import Settings
+from mobilenets.training.signals import Wish, stop_wish
+
+Images = tuple[ImageCache, list[int]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best epoch (counted from 1) with its top-1 on val, epochs and seconds in all, a row per epoch."""
+
+    metric: float
+    epoch: int
+    epochs: int
+    seconds: float
+    history: list[dict[str, Any]]
+
+
+def train(network: Network, dataset: Dataset, card: Card, settings: Settings, run: Run) -> Trained:
+    """Train `network` on the train split and leave its best weights, by top-1 on val, in `run.weights`.
+
+    Goes on where `run.last` ends, bit for bit as without the break (at the same number of threads). A
+    finished training returns at once. `run.best` holds the best weights so far, with the card.
+    Raises TrainingError when the loss is lost, Interrupted after SIGTERM or SIGINT with the state saved,
+    StorageError, DataError, RunError for a broken checkpoint, ConfigMismatch for one made on other terms.
+    """
+    # Mixed precision is an autocast of ours, below: accelerate's is one for the whole process, for good.
+    parts = prepare(Accelerator(mixed_precision="no"), network, dataset, card, settings)
+    state = parts.state()
+    keeper = Keeper(run, parts, state)
+    if not checkpoint.resume(run, state, parts.terms):
+        keeper.save()
+    progress = state.progress
+    if not is_finished(progress, settings):
+        train_images, val_images = images(parts.samples, card), images(dataset.val, card)
+        with Log(run, progress.history, parts.accelerator.is_main_process) as log, progress_bar() as bar:
+            task = bar.add_task("training", total=settings.epochs * parts.steps)
+            with stop_wish() as wish:
+                while not is_finished(progress, settings):
+                    bar.update(task, description=_headline(progress.history, settings))
+                    _train_epoch(
+                        parts, train_images, keeper, wish, lambda done: bar.update(task, completed=done)
+                    )
+                    _end_epoch(parts, val_images, keeper, wish)
+                    log.epoch_ended(progress.history)
+    if parts.accelerator.is_main_process:
+        _publish(run)
+    parts.accelerator.wait_for_everyone()
+    best = best_row(progress.history)
+    seconds = sum(row["seconds"] for row in progress.history)
+    return Trained(best["top1"], best["epoch"], progress.epoch, seconds, progress.history)
+
+
+def _train_epoch(parts: Parts, train_images: Images, keeper: Keeper, wish: Wish, show: Any) -> None:
+    """The steps of an epoch that are left. Raises TrainingError, Interrupted, StorageError."""
+    settings, progress = parts.settings, keeper.state.progress
+    batches = train_batches(
+        *train_images,
+        batch_size=parts.batch_size,
+        transform=parts.transform(side(settings, progress.epoch, parts.card.preprocess.crop)),
+        seed=parts.seed,
+        epoch=progress.epoch,
+        start_step=progress.step,
+        workers=settings.workers,
+        drop_last=parts.drop_last,
+    )
+    parts.model.train()
+    began = time.monotonic()
+    for pixels, targets in batches:
+        progress.loss_sum += _step(parts, pixels, targets, progress.epoch, progress.step)
+        progress.step += 1
+        now = time.monotonic()
+        progress.seconds, began = progress.seconds + now - began, now
+        show(progress.epoch * parts.steps + progress.step)
+        _end_if_wished(parts, keeper, wish)
+        keeper.tick()
+
+
+def _step(parts: Parts, pixels: Tensor, targets: Tensor, epoch: int, step: int) -> float:
+    """One update from pixels uint8 (B, 3, s, s) and classes (B,); the loss. Raises TrainingError."""
+    settings, device = parts.settings, parts.accelerator.device
+    count = epoch * parts.steps + step
+    rate = learning_rate(settings, count, parts.steps)
+    position = seed_at(parts.seed, epoch, step)
+    torch.manual_seed(position)  # for dropout
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    x = normalise(parts.card.preprocess, pixels.to(device).contiguous(memory_format=layout))
+    y = targets.to(device)
+    if settings.mixup:
+        x, y = classify.mixed(x, y, len(parts.card.labels), settings.mixup, position)
+    with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        logits = parts.model(x)
+    loss = classify.loss(logits, y, smoothing=settings.label_smoothing, weights=parts.class_weights)
+    parts.optimiser.zero_grad()
+    parts.accelerator.backward(loss)
+    norm = torch.nn.utils.clip_grad_norm_(parts.network.parameters(), settings.clip_norm or math.inf)
+    value = loss.item()
+    if not math.isfinite(value) or not math.isfinite(norm.item()):
+        _lost(f"the loss is {value:g} and the gradient's norm {norm.item():g}", epoch, step, settings, rate)
+    set_rate(parts.optimiser, rate)
+    parts.optimiser.step()
+    if parts.average:
+        parts.average.update(parts.network, count + 1)
+    return value
+
+
+def _end_epoch(parts: Parts, val_images: Images, keeper: Keeper, wish: Wish) -> None:
+    """Judge the epoch on the val split, keep the best weights, then the state.
+
+    In this order a kill at any instant costs at most the judging: it is done again with the same outcome.
+    Raises TrainingError, Interrupted, StorageError.
+    """
+    progress, settings = keeper.state.progress, parts.settings
+    began = time.monotonic()
+    alone = parts.accelerator.num_processes == 1  # several processes would not all stop at the same batch
+    found = evaluate(parts.judged, *val_images, parts.card.preprocess, stop=wish if alone else None)
+    if found is None:
+        _end_if_wished(parts, keeper, wish)
+    scores = broadcast_object_list([found.loss, found.top1] if found else [0.0, 0.0])
+    rate = learning_rate(settings, progress.epoch * parts.steps + progress.step - 1, parts.steps)
+    if not math.isfinite(scores[0]):
+        _lost(f"the loss on the val split is {scores[0]:g}", progress.epoch, progress.step, settings, rate)
+    progress.seconds += time.monotonic() - began
+    train_loss = progress.loss_sum / progress.step
+    progress.end_epoch(lr=rate, train_loss=train_loss, val_loss=scores[0], top1=scores[1])
+    row = progress.history[-1]
+    if parts.accelerator.is_main_process and best_row(progress.history) is row:
+        card = with_metric(parts.card, "top1", row["top1"], len(val_images[1]), "val")
+        checkpoint.save_best(keeper.run.best, parts.judged, card)
+    keeper.save()
+
+
+def _end_if_wished(parts: Parts, keeper: Keeper, wish: Wish) -> None:
+    """Save and raise Interrupted once any process was told to end."""
+    if wish():
+        parts.accelerator.set_trigger()
+    if parts.accelerator.check_trigger():
+        keeper.save()
+        progress = keeper.state.progress
+        raise Interrupted(
+            f"{wish.name or 'a signal'} ended the training in epoch {progress.epoch + 1} after step "
+            f"{progress.step}; its state is in {keeper.run.last}; run the same command again to go on"
+        )
+
+
+def _lost(what: str, epoch: int, step: int, settings: Settings, rate: float) -> NoReturn:
+    """Raise TrainingError with what was seen, where, and what to change."""
+    clip = "" if settings.clip_norm else " or clip_norm 1"
+    raise TrainingError(
+        f"{what} in epoch {epoch + 1}, step {step + 1}, at the learning rate {rate:g}: training diverged; "
+        f"try lr {settings.lr / 10:g}{clip} in another --out (the last sound state is kept)"
+    )
+
+
+def _publish(run: Run) -> None:
+    """Put the best weights where finished ones belong. Raises RunError, StorageError."""
+    try:
+        load_model(run.best)
+    except WeightsError as error:
+        raise RunError(f"{error}; delete {run.best.parent} to train again") from error
+    content = run.best.read_bytes()
+    if not run.weights.exists() or run.weights.read_bytes() != content:
+        write_bytes(run.weights, content)
+
+
+def _headline(history: list[dict[str, Any]], settings: Settings) -> str:
+    """What stands before the progress bar."""
+    best = f", best top-1 {100 * best_row(history)['top1']:.1f} %" if history else ""
+    return f"epoch {len(history) + 1} of {settings.epochs}{best}"

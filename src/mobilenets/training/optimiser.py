@@ -1,0 +1,48 @@
+"""The optimiser and its parameter groups."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mobilenets.training.settings import Settings
+
+NEW = "head.classifier."  # the layer that begins untrained whenever the classes are new
+
+
+def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
+    """Parameters by weight decay and rate, as torch's optimisers take them; `factor` multiplies the rate.
+
+    Norms and biases (everything of one dimension) never decay, depthwise filters when the settings say so.
+    """
+    depthwise = {
+        id(module.weight)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+    }
+    found: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        spared = parameter.ndim == 1 or (id(parameter) in depthwise and not settings.decay_depthwise)
+        found.setdefault((not spared, name.startswith(NEW)), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": settings.weight_decay if decays else 0.0,
+            "factor": settings.head_lr_factor if is_new else 1.0,
+        }
+        for (decays, is_new), parameters in found.items()
+    ]
+
+
+def build_optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum 0.9, or AdamW with torch's betas."""
+    parameters = groups(network, settings)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=settings.lr, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(parameters, lr=settings.lr)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its rate for the next step."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]

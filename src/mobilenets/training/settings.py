@@ -1,0 +1,188 @@
+"""How to train, as one frozen record: defaults for fine-tuning and for training from scratch."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from mobilenets.base.errors import UnknownName, UsageError, shown
+from mobilenets.data.augment import AUGMENTATIONS
+
+Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "constant"]
+Precision = Literal["float32", "bfloat16"]
+ClassWeights = Literal["none", "balanced"]
+
+CHOICES = {
+    "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
+    "class_weights": get_args(ClassWeights),
+    "augment": AUGMENTATIONS,
+}
+# What a number may be, each as lowest, highest; the second list is for whole numbers.
+REALS = {
+    "lr": (1e-12, 1e6),
+    "head_lr_factor": (0, 1e6),
+    "weight_decay": (0, 1e3),
+    "warmup_epochs": (0, 1e6),
+    "label_smoothing": (0, 0.999),
+    "ema_decay": (0, 0.999999),
+    "mixup": (0, 100),
+    "erasing": (0, 1),
+    "clip_norm": (0, math.inf),
+    "checkpoint_seconds": (0, math.inf),
+}
+WHOLES = {
+    "epochs": (1, 100_000),
+    "batch_size": (2, 100_000),  # batch norm needs two images
+    "patience": (0, 100_000),
+    "workers": (0, 1024),
+    "seed": (0, 2**63 - 1),
+}
+SWITCHES = ("decay_depthwise", "channels_last")
+HARMLESS = ("workers", "checkpoint_seconds")  # may differ between a run and its resumption
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the loop can be told. Rates are per step, times are in epochs.
+
+    `head_lr_factor` multiplies the rate of the classifier; `weight_decay` never touches norms and biases, and
+    depthwise filters only with `decay_depthwise`. `ema_decay` 0 switches averaging off, `patience` 0 early
+    stop, `clip_norm` 0 clipping. `mixup` is the alpha of its Beta distribution, `erasing` a probability.
+    `flip` None mirrors images unless the class names speak against it. `norm_momentum` (torch's convention)
+    replaces the network's own. `resolution_schedule` holds (share of the epochs, side in pixels): up to that
+    share, images of that side; afterwards the network's own.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    optimizer: Optimizer = "adamw"
+    lr: float = 1e-3
+    head_lr_factor: float = 1.0
+    weight_decay: float = 0.02
+    decay_depthwise: bool = False
+    schedule: Schedule = "cosine"
+    warmup_epochs: float = 1.0
+    label_smoothing: float = 0.1
+    ema_decay: float = 0.998
+    mixup: float = 0.0
+    erasing: float = 0.0
+    augment: str = "standard"
+    flip: bool | None = None
+    class_weights: ClassWeights = "none"
+    patience: int = 0
+    clip_norm: float = 0.0
+    precision: Precision = "float32"
+    channels_last: bool = True
+    workers: int = 0
+    norm_momentum: float | None = None
+    resolution_schedule: tuple[tuple[float, int], ...] = ()
+    checkpoint_seconds: float = 30.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that no training can use. Raises UsageError with field, value and what is wanted."""
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownName(name, str(getattr(self, name)), known)
+        for name, limits in REALS.items():
+            object.__setattr__(self, name, float(_number(name, getattr(self, name), limits)))
+        for name, limits in WHOLES.items():
+            object.__setattr__(self, name, _whole(name, getattr(self, name), limits))
+        for name in SWITCHES:
+            _wanted(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        _wanted(self.flip in (None, True, False), "flip", self.flip, "true, false or null")
+        if self.norm_momentum is not None:
+            momentum = _number("norm_momentum", self.norm_momentum, (1e-6, 1))
+            object.__setattr__(self, "norm_momentum", float(momentum))
+        object.__setattr__(self, "resolution_schedule", _stages(self.resolution_schedule))
+
+
+def finetuning(n_train: int, classes: int) -> Settings:
+    """Settings for a network that brings weights, to be fitted to `n_train` images of `classes` classes.
+
+    Few images are seen more often and in smaller batches: the steps matter, not the epochs.
+    """
+    return Settings(
+        epochs=min(60, max(10, round(60_000 / max(n_train, 1)))),
+        batch_size=_batch(n_train, 64),
+        lr=1e-3,
+        weight_decay=0.02,
+        warmup_epochs=1.0,
+        ema_decay=0.998,
+        augment="standard",
+        norm_momentum=0.1,
+        label_smoothing=0.1 if classes > 2 else 0.05,
+    )
+
+
+def from_scratch(n_train: int, classes: int) -> Settings:
+    """Settings for a network that knows nothing yet: more epochs, faster averaging of the batch norms."""
+    return Settings(
+        epochs=min(200, max(30, round(200_000 / max(n_train, 1)))),
+        batch_size=_batch(n_train, 64),
+        lr=4e-3,
+        weight_decay=0.05,
+        warmup_epochs=3.0,
+        ema_decay=0.998,
+        augment="standard",
+        norm_momentum=0.1,
+        label_smoothing=0.1 if classes > 2 else 0.05,
+    )
+
+
+def override(settings: Settings, **given: Any) -> Settings:
+    """The settings with some fields replaced. Raises UnknownName with the nearest names, UsageError."""
+    known = [field.name for field in fields(Settings)]
+    for name in given:
+        if name not in known:
+            raise UnknownName("setting", name, known)
+    return replace(settings, **given)
+
+
+def _batch(n_train: int, most: int) -> int:
+    """The largest power of two, from 8 to `most`, that leaves about twenty steps to an epoch."""
+    return max(8, min(most, 1 << max(0, (n_train // 20).bit_length() - 1)))
+
+
+def _number(name: str, value: Any, limits: tuple[float, float]) -> float:
+    """A finite number within limits (infinity only where it is the limit). Raises UsageError."""
+    low, high = limits
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    _wanted(sound, name, value, f"a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def _whole(name: str, value: Any, limits: tuple[int, int]) -> int:
+    """A whole number within limits. Raises UsageError."""
+    low, high = limits
+    sound = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    _wanted(sound and value == int(value), name, value, f"a whole number from {low} to {high}")
+    return int(value)
+
+
+def _stages(value: Any) -> tuple[tuple[float, int], ...]:
+    """Pairs of share and side, shares rising. Raises UsageError."""
+    name, wish = "resolution_schedule", "pairs of a rising share of the epochs and a side, as [[0.5, 64]]"
+    try:
+        pairs = [(share, side) for share, side in value]
+    except (TypeError, ValueError):
+        pairs = [(None, None)]
+    shares = [share for share, _ in pairs]
+    sound = all(_is(share, lambda x: 0 < x <= 1) and _is(side, lambda x: 8 <= x <= 4096 and x == int(x))
+                for share, side in pairs)  # fmt: skip
+    _wanted(sound and shares == sorted(set(shares)), name, value, wish)
+    return tuple((float(share), int(side)) for share, side in pairs)
+
+
+def _is(value: Any, sound: Callable[[float], bool]) -> bool:
+    """Whether a value is a number that passes `sound`."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and sound(value)
+
+
+def _wanted(sound: bool, name: str, value: Any, wish: str) -> None:
+    """Raise UsageError unless `sound`."""
+    if not sound:
+        raise UsageError(f"{name} must be {wish}; got {shown(value)}")
