@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -152,6 +152,7 @@ def test_formats_outside_the_list_are_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks on the damage
+@settings(deadline=None)
 @given(st.sampled_from(SUFFIXES), st.integers(0, 400), st.integers(0, 399), st.integers(0, 255))
 def test_damage_gives_an_image_or_a_data_error(tmp_path_factory, suffix, cut, place, value):
     path = saved(noise(), tmp_path_factory.getbasetemp() / f"damaged{suffix}")

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -113,7 +114,9 @@ def _made(home: Path, tasks: list[Task]) -> Iterator[dict[str, Any]]:
     if "fork" not in multiprocessing.get_all_start_methods():
         yield from map(make, tasks)
         return
-    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+    # Ctrl-C reaches the whole group; only this process shall speak of it
+    quiet = (signal.SIGINT, signal.SIG_IGN)
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), signal.signal, quiet) as pool:
         yield from pool.imap(make, tasks, chunksize=20)
 
 
