@@ -17,7 +17,7 @@ MIN_RUNS, MAX_RUNS = 20, 2000
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of one inference: median, spread between the quartiles, 90th percentile, least; the terms."""
+    """Milliseconds of one inference: median, interquartile range, 90th percentile, least; the terms."""
 
     median_ms: float
     iqr_ms: float

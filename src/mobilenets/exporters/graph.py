@@ -1,9 +1,10 @@
-"""The graph that is converted: `nn.Deployed` with its normalisation made as cheap as it can be."""
+"""The graph that is converted: `nn.Deployed`, made as cheap to convert and to run as it can be."""
 
 import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.nn import Deployed, Network
@@ -22,13 +23,8 @@ class Shipped(nn.Module):
 
     def __init__(self, network: Network, record: Preprocess) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network)
+        self.network = network
         self.register_buffer("shift", 255 * torch.tensor(record.mean))
-        stem = self.network.blocks[0]
-        assert isinstance(stem, ConvNorm)
-        with torch.no_grad():
-            exact = stem.conv.weight.double() / (255 * torch.tensor(record.std).double()).view(1, 3, 1, 1)
-            stem.conv.weight.copy_(exact)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Raw pixels (B, H, W, 3) to probabilities (B, classes)."""
@@ -37,7 +33,34 @@ class Shipped(nn.Module):
 
 
 def shipped(network: Network, record: Preprocess) -> tuple[nn.Module, Tensor]:
-    """What a converter is given: the module in evaluation mode and an example input (1, H, W, 3)."""
-    side = network.arch.resolution
-    kind = Shipped if isinstance(network.blocks[0], ConvNorm) else Deployed
-    return kind(network, record).eval(), torch.full((1, side, side, 3), 128.0)
+    """What a converter is given: the module in evaluation mode and an example input (1, H, W, 3).
+
+    `network` is left as it is.
+    """
+    network = copy.deepcopy(network).eval()
+    fold_norms(network)
+    stem, side = network.blocks[0], network.arch.resolution
+    example = torch.full((1, side, side, 3), 128.0)
+    if not isinstance(stem, ConvNorm):
+        return Deployed(network, record).eval(), example
+    divide(stem.conv, 255 * torch.tensor(record.std, dtype=torch.float64))
+    return Shipped(network, record).eval(), example
+
+
+def fold_norms(network: Network) -> None:
+    """Move every batch norm into the convolution before it.
+
+    Converters do the same, after they have traced each norm as several operations; without them the
+    conversion of V3-Small takes about a quarter less time.
+    """
+    for part in network.modules():
+        if isinstance(part, ConvNorm):
+            assert isinstance(part.norm, nn.BatchNorm2d)
+            part.conv = fuse_conv_bn_eval(part.conv, part.norm)
+            part.norm = nn.Identity()  # type: ignore[assignment]
+
+
+def divide(conv: nn.Conv2d, by: Tensor) -> None:
+    """Make a convolution divide its input channels (cin,) first; its bias is not of the input."""
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight.double() / by.view(1, -1, 1, 1))

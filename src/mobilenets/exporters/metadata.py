@@ -30,7 +30,7 @@ ALIGNMENT = 16  # bytes, which the TFLite schema demands of every buffer
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # one time for all archives, so that equal models are equal files
 
 
-class _Aligned(tflite.BufferT):
+class _Aligned(tflite.BufferT):  # type: ignore[misc]
     """A buffer packed as the schema demands; the generated code forgets `force_align`."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the generated code's name

@@ -51,5 +51,7 @@ def reference(network: Network, card: Card, samples: np.ndarray) -> np.ndarray:
     """The probabilities (N, classes) of torch itself."""
     model = Deployed(network, card.preprocess).eval()
     with torch.inference_mode():
-        batches = torch.from_numpy(samples).split(BATCH)
-        return torch.cat([model(batch.float()) for batch in batches]).numpy()
+        starts = range(0, len(samples), BATCH)
+        batches = [torch.from_numpy(samples[start : start + BATCH]).float() for start in starts]
+        rows: np.ndarray = torch.cat([model(batch) for batch in batches]).numpy()
+    return rows

@@ -60,8 +60,9 @@ class LiteRtSession:
         values = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         scale, zero = self._output["quantization"]
         if np.issubdtype(values.dtype, np.integer) and scale:
-            return ((values.astype(np.float32) - zero) * scale).astype(np.float32)
-        return values.astype(np.float32)
+            values = (values.astype(np.float32) - zero) * scale
+        result: np.ndarray = values.astype(np.float32)
+        return result
 
 
 def open_file(path: Path, target: Target) -> LiteRtSession:

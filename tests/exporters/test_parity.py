@@ -1,0 +1,67 @@
+"""The comparison that stands between a draft and its place."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mobilenets.arch.card import Card
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.arch.spec import Arch, Classifier, Conv, Dialect
+from mobilenets.base.errors import ParityError
+from mobilenets.exporters.parity import TOLERANCE, compare, reference
+from mobilenets.nn import build
+
+ARCH = Arch("tiny", 16, (Conv(3, 8, 2),), Classifier(1000), Dialect("torchvision", 1e-5, 0.1))
+CARD = Card("classify", ARCH, tuple(f"class {i}" for i in range(1000)), Preprocess(16, 16))
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+
+
+class Answers:
+    """A session that gives what it was told to."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def run(self, pixels):
+        return self.rows
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build(ARCH).eval()
+
+
+def test_the_same_answers_pass(network):
+    rows = reference(network, CARD, PIXELS)
+    parity = compare(network, CARD, Answers(rows), PIXELS, Path("x.tflite"))
+    assert (parity.n, parity.max_abs, parity.agreement) == (20, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("spoil", ["one", "shuffled", "nan", "shape"])
+def test_other_answers_fail_even_where_probabilities_are_small(network, spoil):
+    """Untrained, 1000 classes get 0.001 each: an absolute bound would let anything pass."""
+    rows = reference(network, CARD, PIXELS)
+    match spoil:
+        case "one":
+            rows[3, 5] += 3 * TOLERANCE * rows[3].max()
+        case "shuffled":
+            rows = rows[:, np.random.default_rng(0).permutation(1000)]
+        case "nan":
+            rows[0, 0] = np.nan
+        case "shape":
+            rows = rows[:, :-1]
+    with pytest.raises(ParityError, match=r"x\.tflite") as caught:
+        compare(network, CARD, Answers(rows), PIXELS, Path("x.tflite"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tie_may_fall_either_way(network):
+    rows = reference(network, CARD, PIXELS)
+    best = rows.argmax(axis=1)
+    rows[np.arange(20), (best + 1) % 1000] = rows.max(axis=1)  # a wrong answer, unless it is within the bound
+    rows[:, :] = np.clip(rows, None, rows.max(axis=1, keepdims=True))
+    with pytest.raises(ParityError):
+        compare(network, CARD, Answers(rows * 1.01), PIXELS, Path("x.tflite"))
