@@ -26,6 +26,13 @@ def test_tables_on_a_terminal_show_cells_as_they_are(monkeypatch):
     assert "[red]a[/red] [1].jpg" in sys.stdout.getvalue()
 
 
+def test_tables_are_plain_on_a_terminal_that_is_too_narrow(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "10")
+    table(("file",), [("a name of some length.jpg",)])
+    assert sys.stdout.getvalue().splitlines()[2] == "a name of some length.jpg"
+
+
 def test_facts_are_the_plain_values(capsys):
     facts({"run": "runs/x", "top1": 0.87512, "best_epoch": 3, "none": None, "nested": {"a": 1}})
     assert capsys.readouterr().out == "run         runs/x\ntop1        0.8751\nbest epoch  3\n"

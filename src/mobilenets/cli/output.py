@@ -2,22 +2,29 @@
 
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from shutil import get_terminal_size
 from typing import Any
 
 from mobilenets.base import console
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]], right: Collection[int] = ()) -> None:
-    """Print rows under their column names; `right` holds the indices of columns set flush right."""
-    if not sys.stdout.isatty():
-        print(console.table(columns, rows, right))
+    """Print rows under their column names; `right` holds the indices of columns set flush right.
+
+    On a terminal they are drawn in colour, unless it is too narrow: then its own wrapping reads better.
+    """
+    columns, rows = list(columns), [list(row) for row in rows]
+    text = console.table(columns, rows, right)
+    widest = max(map(len, text.splitlines()))
+    if not sys.stdout.isatty() or widest > get_terminal_size().columns:
+        print(text)
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for index, column in enumerate(columns):
         drawn.add_column(column, justify="right" if index in right else "left", overflow="fold")
     for row in rows:

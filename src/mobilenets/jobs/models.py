@@ -138,7 +138,7 @@ def _figure(arch: Arch, width: float) -> Accuracy | None:
 
 def _published(arch: Arch) -> Any:
     """The best published weights of a network, or None."""
-    from mobilenets.weights.registry import published_for
+    from mobilenets.weights import published_for
 
     return published_for(arch)
 
