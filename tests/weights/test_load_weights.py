@@ -165,6 +165,22 @@ def test_offline_leaves_the_network_as_it_was(monkeypatch, tmp_path):
         load_weights(build(find("mobilenet_v2")), "imagenet")
 
 
+def test_published_weights_of_another_network_are_refused_before_the_download(monkeypatch):
+    monkeypatch.setattr(load, "fetch", lambda entry: pytest.fail("downloaded"))
+    same_shapes = build(find("mobilenetv3_small_100"))
+    with pytest.raises(WeightsError, match=r"belongs to .* use mobilenet_v3_small .*--dialect tensorflow"):
+        load_weights(same_shapes, "timm/tf_mobilenetv3_small_100.in1k")
+
+
+def test_a_run_folder_stands_for_its_weights(tmp_path):
+    arch = find("mobilenet_v2", width=0.35, resolution=64, classes=2)
+    network, ours = build(arch), build(arch)
+    card = Card("classify", arch, ("cat", "dog"), Preprocess(64, 64))
+    save_model(tmp_path / "model.safetensors", network, card)
+    assert load_weights(ours, tmp_path).labels == ("cat", "dog")
+    assert same_logits(ours, network)
+
+
 # What does not fit: a line for each, and the network untouched
 
 

@@ -9,11 +9,12 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import ArchError, UnknownName, WeightsError
 from mobilenets.base.files import sha256
+from mobilenets.base.run import Run
 from mobilenets.weights import misfit
 from mobilenets.weights.download import fetch
 from mobilenets.weights.files import SUFFIXES, read_state
 from mobilenets.weights.keys import Naming, module_names, naming_of
-from mobilenets.weights.registry import HALF, PUBLISHED, Published, fitted, published_for
+from mobilenets.weights.registry import HALF, PUBLISHED, Published, belongs, fitted, published_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,14 +42,16 @@ class Origin:
 def load_weights(network: "Network", source: str | Path) -> Origin:
     """Put weights into `network`, in place, and say where they are from.
 
-    `source` is "imagenet" (the best published for this network, downloaded once), a name of PUBLISHED, or a
-    .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the class count differs, the
+    `source` is "imagenet" (the best published for this network, downloaded once), a name of PUBLISHED, a
+    run folder, or a .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the class count differs, the
     classifier keeps its fresh numbers.
     Raises WeightsError naming what does not fit, and UnknownName; `network` is then as before.
     """
-    entry = _entry(network.arch, str(source))
-    path = fetch(entry) if entry else Path(source)
-    entry = entry or _recognised(path)
+    named, given = _named(network.arch, str(source)), _within(Path(source))
+    entry = named or _recognised(given)
+    if entry and not belongs(entry, network.arch):
+        raise WeightsError(misfit.published_elsewhere(entry, network.arch))
+    path = fetch(named) if named else given
     state = read_state(path)
     naming = naming_of(state)
     if naming is None:
@@ -65,7 +68,7 @@ def imagenet_labels() -> tuple[str, ...]:
     return tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
 
 
-def _entry(arch: Arch, source: str) -> Published | None:
+def _named(arch: Arch, source: str) -> Published | None:
     """The published weights that `source` names; None when it is a file."""
     if source == "imagenet":
         best = published_for(arch)
@@ -77,6 +80,11 @@ def _entry(arch: Arch, source: str) -> Published | None:
     if not Path(source).exists() and not source.endswith(SUFFIXES):
         raise UnknownName("file or published weights", source, ("imagenet", *PUBLISHED))
     return None
+
+
+def _within(path: Path) -> Path:
+    """The weights of a run where `path` is its folder, else `path`."""
+    return Run(path).weights if path.is_dir() and Run(path).weights.is_file() else path
 
 
 def _recognised(path: Path) -> Published | None:

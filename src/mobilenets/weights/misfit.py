@@ -10,6 +10,7 @@ from mobilenets.arch.zoo import FAMILIES, WIDTHS
 from mobilenets.arch.zoo.dialects import DIALECTS
 from mobilenets.base.errors import shown
 from mobilenets.weights.keys import Naming, block_count, module_names, naming_of
+from mobilenets.weights.registry import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +40,14 @@ def described(arch: Arch) -> str:
     """A network in a few words."""
     first, last = arch.blocks[0].out, arch.blocks[-1].out
     return f"{arch.name} ({len(arch.blocks)} blocks, {first} to {last} channels, {arch.dialect.name} dialect)"
+
+
+def published_elsewhere(entry: Published, arch: Arch) -> str:
+    """The line for published weights of another network, known before anything is downloaded."""
+    return (
+        f"{entry.name} belongs to {described(entry.arch)}, not to {described(arch)}; "
+        f"use {entry.family} --width {entry.width} --dialect {entry.dialect}"
+    )
 
 
 def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> str:

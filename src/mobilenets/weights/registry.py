@@ -6,7 +6,7 @@ Addresses and preprocessing are those that torchvision 0.29 (`torchvision.models
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -61,10 +61,16 @@ def published_for(arch: Arch) -> Published | None:
     Those of the dialect that `arch` names come first, then those of a dialect that computes the same; among
     them the highest top-1. None where nobody published any.
     """
-    same = [entry for entry in PUBLISHED.values() if _network(entry.arch) == _network(arch)]
+    same = [entry for entry in PUBLISHED.values() if belongs(entry, arch)]
     return max(same, key=lambda entry: (entry.dialect == arch.dialect.name, entry.top1), default=None)
 
 
+def belongs(entry: Published, arch: Arch) -> bool:
+    """Whether `arch` computes what `entry` was trained as, apart from its classes and resolution."""
+    return _network(entry.arch) == _network(arch)
+
+
+@lru_cache(maxsize=256)
 def _network(arch: Arch) -> Arch:
     """`arch` without what its weights do not depend on."""
     hidden = arch.dialect.hidden if arch.head.hidden else "linear"
