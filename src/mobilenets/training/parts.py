@@ -65,7 +65,8 @@ class Parts:
     @property
     def seed(self) -> int:
         """The settings' seed, its own in every process."""
-        return self.settings.seed + 1_000_003 * self.accelerator.process_index
+        rank: int = self.accelerator.process_index
+        return self.settings.seed + 1_000_003 * rank
 
     def state(self) -> State:
         """The parts that change, at their beginning."""

@@ -1,0 +1,241 @@
+"""The loop itself: it learns, stops, fails and goes on as it says."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from training_worker import BUSY, CARD, dataset_of, tiny_network, tiny_training
+
+from mobilenets.base.errors import ConfigMismatch, RunError, TrainingError
+from mobilenets.base.run import Run
+from mobilenets.nn import load_model
+from mobilenets.training import Settings, checkpoint, loop
+from mobilenets.training.checkpoint import previous
+from mobilenets.training.evaluate import evaluate
+from mobilenets.training.parts import images, prepare
+
+EASY = {"epochs": 12, "batch_size": 8, "lr": 0.02, "warmup_epochs": 1, "ema_decay": 0.9}
+
+
+@pytest.fixture(scope="module")
+def learned(blobs, tmp_path_factory):
+    """A finished easy training: its run and what came back."""
+    run = Run(tmp_path_factory.mktemp("easy"))
+    return run, tiny_training(blobs, run.folder, **EASY)
+
+
+def test_it_learns(learned, blobs):
+    run, trained = learned
+    network, card = load_model(run.weights)
+    found = {}
+    for split in ("train", "val"):
+        cache, labels = images(dataset_of(blobs).split(split), card)
+        found[split] = evaluate(network, cache, labels, card.preprocess).top1
+    assert found["train"] > 0.9
+    assert found["val"] == trained.metric == card.metric["value"]
+    assert card.metric == {"name": "top1", "value": trained.metric, "n": 18, "split": "val"}
+    assert trained.history[trained.epoch - 1]["top1"] == max(row["top1"] for row in trained.history)
+    assert (trained.epochs, len(trained.history)) == (12, 12)
+    assert trained.seconds == pytest.approx(sum(row["seconds"] for row in trained.history))
+    assert run.weights.read_bytes() == run.best.read_bytes()
+
+
+def test_the_history_is_in_csv_and_tensorboard(learned):
+    run, trained = learned
+    rows = list(csv.DictReader(run.metrics.open()))
+    assert list(rows[0]) == ["epoch", "seconds", "lr", "train_loss", "val_loss", "top1"]
+    assert [{k: float(v) for k, v in row.items()} for row in rows] == trained.history
+    assert events(run)["top1"] == pytest.approx([row["top1"] for row in trained.history])
+
+
+def events(run):
+    """Every scalar in the run's TensorBoard folder, with its steps checked."""
+    reader = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    found = {}
+    for name in reader.Tags()["scalars"]:
+        scalars = reader.Scalars(name)
+        assert [scalar.step for scalar in scalars] == list(range(1, len(scalars) + 1))
+        found[name] = [scalar.value for scalar in scalars]
+    return found
+
+
+def test_a_finished_training_returns_at_once(learned, blobs, monkeypatch):
+    run, trained = learned
+    monkeypatch.setattr(loop, "images", None)  # would have to be called for any work
+    before = run.weights.stat().st_mtime_ns
+    assert tiny_training(blobs, run.folder, **EASY, workers=3) == trained
+    assert run.weights.stat().st_mtime_ns == before
+    run.weights.unlink()  # as if killed right before the end
+    tiny_training(blobs, run.folder, **EASY)
+    assert run.weights.read_bytes() == run.best.read_bytes()
+
+
+def test_other_settings_in_the_same_run_are_refused(learned, blobs):
+    run, _ = learned
+    with pytest.raises(ConfigMismatch, match=r"\(lr: 0.02 there, 0.5 now\)"):
+        tiny_training(blobs, run.folder, **EASY | {"lr": 0.5})
+
+
+def test_a_spoiled_best_file_is_named(learned, blobs):
+    run, _ = learned
+    whole = run.best.read_bytes()
+    run.best.write_bytes(whole[:-1])
+    with pytest.raises(RunError, match=r"best\.safetensors .*; delete .*checkpoints to train again"):
+        tiny_training(blobs, run.folder, **EASY)
+    run.best.write_bytes(whole)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_lost_loss_is_named_and_the_last_state_is_sound(blobs, tmp_path, optimizer):
+    run = Run(tmp_path)
+    wild = EASY | {"lr": 1e6, "optimizer": optimizer, "checkpoint_seconds": 0, "weight_decay": 0.9}
+    with pytest.raises(
+        TrainingError, match=r"in epoch \d+, step \d+, at the learning rate .*try lr 100000 or clip_norm 1"
+    ) as caught:
+        tiny_training(blobs, run.folder, **wild | {"epochs": 60})
+    assert "\n" not in str(caught.value)
+    tensors, _ = checkpoint.read(run.last)
+    assert all(torch.isfinite(tensor).all() for name, tensor in tensors.items() if name.startswith("model/"))
+    assert not run.weights.exists()
+
+
+def test_training_ends_early(blobs, tmp_path, monkeypatch):
+    scores = iter([0.5, 0.75, 0.7, 0.75])
+
+    def judged(*args, **kwargs):
+        return loop_evaluate(*args, **kwargs).__class__(torch.zeros(1, 3), torch.zeros(1), 1.0, next(scores))
+
+    loop_evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", judged)
+    trained = tiny_training(blobs, tmp_path, **EASY | {"patience": 2})
+    assert (trained.epochs, trained.epoch, trained.metric) == (4, 2, 0.75)
+
+
+def test_small_sides_without_augmentation_are_scaled_not_cut(blobs):
+    from accelerate import Accelerator
+
+    settings = Settings(augment="none", resolution_schedule=((0.5, 16),))
+    parts = prepare(Accelerator(mixed_precision="no"), tiny_network(), dataset_of(blobs), CARD, settings)
+    image = torch.zeros(3, 32, 40, dtype=torch.uint8)
+    image[:, :, 4:20] = 255  # the left half of the centre square
+    small = parts.transform(16)(image)
+    assert small.shape == (3, 16, 16)
+    assert small[:, :, :7].min() > 200
+    assert small[:, :, 9:].max() < 55
+
+
+@pytest.mark.parametrize(
+    "settings", [{"precision": "bfloat16"}, {"channels_last": False, "ema_decay": 0}, {"workers": 1}]
+)
+def test_other_ways_to_train_run_too(blobs, tmp_path, settings):
+    assert tiny_training(blobs, tmp_path, **EASY | {"epochs": 1} | settings).epochs == 1
+
+
+@contextmanager
+def server():
+    """A process that trains on order; torch is imported once."""
+    command = [sys.executable, str(Path(__file__).with_name("training_worker.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def begin(root, run, settings):
+            order = {"root": str(root), "folder": str(run.folder), "settings": settings}
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        def status():
+            return int(process.stdout.readline())
+
+        yield begin, status
+        process.stdin.close()
+
+
+def wait_for(path):
+    """Until a file is there."""
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not come"
+        time.sleep(0.002)
+
+
+def outcome(run):
+    """What must not depend on breaks: everything but times."""
+    tensors, facts = checkpoint.read(run.last)
+    rows = [{**row, "seconds": 0} for row in facts["progress"]["history"]]
+    return {name: value.numpy().tobytes() for name, value in tensors.items()}, rows, run.weights.read_bytes()
+
+
+def killed_until_done(root, run, kills, chance, begin, status):
+    """Train in pieces: `kills` times killed after a random time, then to the end. How often it was hit."""
+    import os
+
+    hits = 0
+    for left in range(kills, -1, -1):
+        pid = begin(root, run, BUSY)
+        wait_for(run.last)
+        if left:
+            time.sleep(chance.uniform(0, 0.5))
+            os.kill(pid, signal.SIGKILL)
+        ended = status()
+        assert ended in ((0, -signal.SIGKILL) if left else (0,))
+        hits += ended == -signal.SIGKILL
+        checkpoint.read(run.last)  # never unreadable
+    return hits
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_any_instant_it_ends_as_if_never_killed(blobs, tmp_path, kills):
+    straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
+    with server() as (begin, status):
+        begin(blobs, straight, BUSY)
+        assert status() == 0
+        assert killed_until_done(blobs, broken, kills, random.Random(kills), begin, status) > 0
+    assert outcome(broken) == outcome(straight)
+    assert len(list(csv.DictReader(broken.metrics.open()))) == BUSY["epochs"]
+    assert all(len(values) == BUSY["epochs"] for values in events(broken).values())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_term_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, capfd):
+    import os
+
+    rare = BUSY | {"checkpoint_seconds": 1000.0}
+    straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
+    with server() as (begin, status):
+        begin(blobs, straight, rare)
+        assert status() == 0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            pid = begin(blobs, broken, rare)
+            wait_for(broken.metrics)  # the log begins right before the signals are caught
+            time.sleep(0.3)
+            os.kill(pid, number)
+            assert status() == 1
+        _, facts = checkpoint.read(broken.last)
+        assert facts["progress"]["step"] + len(facts["progress"]["history"]) > 0
+        begin(blobs, broken, rare)
+        assert status() == 0
+    assert outcome(broken) == outcome(straight)
+    said = capfd.readouterr().err
+    assert "Interrupted: SIGTERM ended the training in epoch" in said
+    assert "run the same command again to go on" in said
+
+
+def test_from_the_state_before_it_goes_on_to_the_same_end(blobs, tmp_path):
+    run, again = Run(tmp_path / "one"), Run(tmp_path / "two")
+    short = BUSY | {"epochs": 2}
+    tiny_training(blobs, run.folder, **short)
+    again.last.parent.mkdir(parents=True)
+    previous(again.last).write_bytes(previous(run.last).read_bytes())
+    again.best.write_bytes(run.best.read_bytes())
+    tiny_training(blobs, again.folder, **short)
+    assert outcome(again) == outcome(run)

@@ -1,0 +1,94 @@
+"""Average, parameter groups, progress, evaluation."""
+
+import pytest
+import torch
+from training_worker import CARD, dataset_of, tiny_network
+
+from mobilenets.training.ema import Average
+from mobilenets.training.evaluate import evaluate
+from mobilenets.training.optimiser import build_optimiser, groups, set_rate
+from mobilenets.training.parts import images
+from mobilenets.training.progress import Progress, best_row, is_finished
+from mobilenets.training.settings import Settings
+
+
+def test_the_average_follows_its_formula():
+    network = tiny_network()
+    average = Average(network, 0.9)
+    name, expected = "blocks.0.conv.weight", network.state_dict()["blocks.0.conv.weight"].double()
+    for n in range(1, 200):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.01 * n)
+            network.blocks[0].norm.num_batches_tracked.add_(1)
+        average.update(network, n)
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * network.state_dict()[name].double()
+    found = average.network.state_dict()
+    torch.testing.assert_close(found[name].double(), expected, rtol=1e-5, atol=1e-5)
+    assert found["blocks.0.norm.num_batches_tracked"] == 199
+    assert not average.network.training
+
+
+def test_norms_biases_and_depthwise_filters_do_not_decay():
+    network = tiny_network()
+    settings = Settings(weight_decay=0.5, head_lr_factor=10)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    found = {names[id(p)]: group for group in groups(network, settings) for p in group["params"]}
+    assert found.keys() == set(names.values())  # none is left out
+    for name, group in found.items():
+        spared = name.endswith(".bias") or ".norm." in name or ".depthwise." in name
+        assert group["weight_decay"] == (0 if spared else 0.5), name
+        assert group["factor"] == (10 if name.startswith("head.classifier") else 1), name
+    decayed = groups(network, Settings(weight_decay=0.5, decay_depthwise=True))
+    assert any(
+        p is network.blocks[1].depthwise.conv.weight
+        for g in decayed
+        if g["weight_decay"]
+        for p in g["params"]
+    )
+
+
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
+def test_the_rate_reaches_every_group(name, kind):
+    optimiser = build_optimiser(tiny_network(), Settings(optimizer=name, head_lr_factor=10))
+    assert type(optimiser) is kind
+    set_rate(optimiser, 0.25)
+    assert {group["lr"] for group in optimiser.param_groups} == {0.25, 2.5}
+
+
+def history(*scores):
+    return [{"epoch": i + 1, "top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(scores)]
+
+
+def test_the_best_epoch_is_decided_by_top1_then_loss_then_time():
+    rows = history((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1))
+    assert best_row(rows)["epoch"] == 3
+
+
+def test_training_ends_early_when_nothing_improves():
+    rows = history((0.5, 1.0), (0.7, 0.9), (0.6, 0.8), (0.6, 0.7))
+    assert is_finished(Progress(rows), Settings(epochs=10, patience=2))
+    assert not is_finished(Progress(rows), Settings(epochs=10, patience=3))
+    assert not is_finished(Progress(rows), Settings(epochs=10))
+    assert is_finished(Progress(rows), Settings(epochs=4))
+    assert not is_finished(Progress(), Settings(patience=1))
+
+
+def test_evaluation_is_the_network_on_preprocessed_images(blobs):
+    from mobilenets.data.preprocess import read_pixels
+    from mobilenets.nn import normalise
+
+    network, val = tiny_network().train(), dataset_of(blobs).val
+    cache, labels = images(val, CARD)
+    found = evaluate(network, cache, labels, CARD.preprocess, batch_size=5)
+    assert network.training
+    pixels = torch.stack([read_pixels(CARD.preprocess, sample.path) for sample in val])
+    with torch.no_grad():
+        logits = network.eval()(normalise(CARD.preprocess, pixels))
+    torch.testing.assert_close(found.probabilities, logits.softmax(1))
+    truth = torch.tensor([sample.label for sample in val])
+    assert torch.equal(found.truth, truth)
+    assert found.top1 == (logits.argmax(1) == truth).double().mean().item()
+    assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, truth).item(), rel=1e-5)
+    assert evaluate(network, cache, labels, CARD.preprocess, stop=lambda: True) is None
