@@ -43,8 +43,8 @@ def load_weights(network: "Network", source: str | Path) -> Origin:
     """Put weights into `network`, in place, and say where they are from.
 
     `source` is "imagenet" (the best published for this network, downloaded once), a name of PUBLISHED, a
-    run folder, or a .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the class count differs, the
-    classifier keeps its fresh numbers.
+    run folder, or a .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the
+    class count differs, the classifier keeps its fresh numbers.
     Raises WeightsError naming what does not fit, and UnknownName; `network` is then as before.
     """
     named, given = _named(network.arch, str(source)), _within(Path(source))
