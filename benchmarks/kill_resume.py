@@ -32,11 +32,12 @@ COLOURS = {
     "violet": (140, 70, 200),
     "white": (230, 230, 230),
 }
-SETTINGS = {"epochs": 10, "batch_size": 16, "mixup": 0.2, "erasing": 0.3, "augment": "strong",
-            "clip_norm": 1.0, "checkpoint_seconds": 0.5, "resolution_schedule": [[0.5, 32]]}  # fmt: skip
+SETTINGS = {"epochs": 8, "batch_size": 16, "lr": 4e-3, "norm_momentum": 0.1, "ema_decay": 0.9, "mixup": 0.2,
+            "erasing": 0.3, "augment": "strong", "clip_norm": 1.0, "checkpoint_seconds": 0.5,
+            "resolution_schedule": [[0.5, 32]]}  # fmt: skip
 
 
-def draw(root: Path, per_class: int = 80) -> None:
+def draw(root: Path, per_class: int = 40) -> None:
     """A folder of small images: squares of a class's colour on grey noise."""
     for k, (label, colour) in enumerate(COLOURS.items()):
         for i in range(per_class):

@@ -2,12 +2,12 @@
 
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_worker import BUSY, CARD, dataset_of, tiny_network, tiny_training
 
-from mobilenets.base.errors import ConfigMismatch, RunError, TrainingError
+from mobilenets.base.errors import ConfigMismatch, Interrupted, RunError, TrainingError
 from mobilenets.base.run import Run
 from mobilenets.nn import load_model
 from mobilenets.training import Settings, checkpoint, loop
@@ -140,9 +140,9 @@ def test_other_ways_to_train_run_too(blobs, tmp_path, settings):
     assert tiny_training(blobs, tmp_path, **EASY | {"epochs": 1} | settings).epochs == 1
 
 
-@contextmanager
+@pytest.fixture(scope="module")
 def server():
-    """A process that trains on order; torch is imported once."""
+    """A process that trains on order (torch is imported once): how to begin a training, how it ended."""
     command = [sys.executable, str(Path(__file__).with_name("training_worker.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
@@ -159,10 +159,25 @@ def server():
         process.stdin.close()
 
 
-def wait_for(path):
-    """Until a file is there."""
-    end = time.monotonic() + 60
-    while not path.exists():
+@pytest.fixture(scope="module")
+def straight(server, blobs, tmp_path_factory):
+    """How the busy training ends when nothing breaks it."""
+    run = Run(tmp_path_factory.mktemp("straight"))
+    begin, status = server
+    begin(blobs, run, BUSY)
+    assert status() == 0
+    return outcome(run)
+
+
+def age(path):
+    """When a file was written, 0 before it is there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def wait_for_newer(path, than):
+    """Until a file is written after `than`."""
+    end = time.monotonic() + 120
+    while age(path) <= than:
         assert time.monotonic() < end, f"{path} did not come"
         time.sleep(0.002)
 
@@ -176,58 +191,66 @@ def outcome(run):
 
 def killed_until_done(root, run, kills, chance, begin, status):
     """Train in pieces: `kills` times killed after a random time, then to the end. How often it was hit."""
-    import os
-
     hits = 0
     for left in range(kills, -1, -1):
+        written = age(run.metrics)
         pid = begin(root, run, BUSY)
-        wait_for(run.last)
         if left:
-            time.sleep(chance.uniform(0, 0.5))
+            wait_for_newer(run.metrics, written)  # written anew right before the first step
+            time.sleep(chance.uniform(0, 0.4))
             os.kill(pid, signal.SIGKILL)
         ended = status()
         assert ended in ((0, -signal.SIGKILL) if left else (0,))
         hits += ended == -signal.SIGKILL
         checkpoint.read(run.last)  # never unreadable
+        if ended == 0:
+            break
     return hits
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_any_instant_it_ends_as_if_never_killed(blobs, tmp_path, kills):
-    straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
-    with server() as (begin, status):
-        begin(blobs, straight, BUSY)
-        assert status() == 0
-        assert killed_until_done(blobs, broken, kills, random.Random(kills), begin, status) > 0
-    assert outcome(broken) == outcome(straight)
+def test_killed_at_any_instant_it_ends_as_if_never_killed(blobs, tmp_path, server, straight, kills):
+    broken = Run(tmp_path)
+    assert killed_until_done(blobs, broken, kills, random.Random(kills), *server) > 0
+    assert outcome(broken) == straight
     assert len(list(csv.DictReader(broken.metrics.open()))) == BUSY["epochs"]
     assert all(len(values) == BUSY["epochs"] for values in events(broken).values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_a_term_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, capfd):
-    import os
+def test_a_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, server, straight):
+    begin, status = server
+    run, rare = Run(tmp_path), BUSY | {"checkpoint_seconds": 1000.0}
+    written = age(run.metrics)
+    pid = begin(blobs, run, rare)
+    wait_for_newer(run.metrics, written)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGTERM)
+    assert status() == 1
+    _, facts = checkpoint.read(run.last)
+    assert facts["progress"]["step"] + len(facts["progress"]["history"]) > 0
+    begin(blobs, run, rare)
+    assert status() == 0
+    assert outcome(run) == straight
 
-    rare = BUSY | {"checkpoint_seconds": 1000.0}
-    straight, broken = Run(tmp_path / "straight"), Run(tmp_path / "broken")
-    with server() as (begin, status):
-        begin(blobs, straight, rare)
-        assert status() == 0
-        for number in (signal.SIGTERM, signal.SIGINT):
-            pid = begin(blobs, broken, rare)
-            wait_for(broken.metrics)  # the log begins right before the signals are caught
-            time.sleep(0.3)
-            os.kill(pid, number)
-            assert status() == 1
-        _, facts = checkpoint.read(broken.last)
-        assert facts["progress"]["step"] + len(facts["progress"]["history"]) > 0
-        begin(blobs, broken, rare)
-        assert status() == 0
-    assert outcome(broken) == outcome(straight)
-    said = capfd.readouterr().err
-    assert "Interrupted: SIGTERM ended the training in epoch" in said
-    assert "run the same command again to go on" in said
+
+def test_a_signal_ends_within_its_step_and_says_how_to_go_on(blobs, tmp_path, monkeypatch):
+    step = loop._step
+
+    def interrupted(*args):
+        value = step(*args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return value
+
+    run = Run(tmp_path)
+    monkeypatch.setattr(loop, "_step", interrupted)
+    with pytest.raises(
+        Interrupted,
+        match=r"SIGTERM ended the training in epoch 1 after step 1; .*same command again to go on",
+    ):
+        tiny_training(blobs, run.folder, **EASY)
+    assert checkpoint.read(run.last)[1]["progress"]["step"] == 1
 
 
 def test_from_the_state_before_it_goes_on_to_the_same_end(blobs, tmp_path):
