@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 SHAPES = {"disc": "ellipse", "square": "rectangle"}
-FAST = {"epochs": 6, "batch_size": 8, "lr": 0.01}
+FAST = {"epochs": 15, "batch_size": 8, "lr": 0.005, "ema_decay": 0.9, "augment": "light"}
 
 
 @pytest.fixture(scope="session", autouse=True)

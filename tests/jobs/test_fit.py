@@ -16,7 +16,7 @@ from mobilenets.jobs.fit import fit
 from mobilenets.jobs.predict import predict
 from mobilenets.jobs.train import train
 
-FAST = {"epochs": 6, "batch_size": 8, "lr": 0.01}
+FAST = {"epochs": 15, "batch_size": 8, "lr": 0.005, "ema_decay": 0.9, "augment": "light"}
 
 
 def test_the_result_is_what_was_asked(fitted, shapes):
@@ -71,7 +71,8 @@ def test_every_form_gives_the_same_answer(fitted, shapes, tmp_path):
         for items in said
     )
     assert all(
-        item["score"] == pytest.approx(first["score"], abs=1e-3) for item, first in zip(said[3], said[0])
+        item["score"] == pytest.approx(first["score"], abs=1e-3)
+        for item, first in zip(said[3], said[0], strict=True)
     )
     assert evaluate(out, shapes, target="litert:cpu:1")["target"].startswith("litert")
 
@@ -114,7 +115,7 @@ def test_a_corrupt_image_among_good_ones_is_skipped(fitted, shapes, tmp_path):
 
 
 def test_benchmark_states_its_terms(fitted):
-    out, result, _ = fitted
+    out, _result, _ = fitted
     names = [str(out), "mobilenet_v3_small"]
     with pytest.raises(UsageError, match="already says"):
         evaluate(out, "signs", width=0.5)
@@ -135,7 +136,7 @@ def test_classes_are_matched_by_name(fitted, tmp_path):
             path = tmp_path / label / f"{i}.png"
             path.parent.mkdir(exist_ok=True)
             Image.new("RGB", (40, 40), (90 * i, 0, 0)).save(path)
-    with pytest.raises(DataError, match="class 'triangle', which .* does not know; it knows disc, square"):
+    with pytest.raises(DataError, match=r"class 'triangle', which .* does not know; it knows disc, square"):
         evaluate(out, tmp_path)
 
 
@@ -156,8 +157,7 @@ def test_wrong_usage_leaves_nothing_behind(shapes, tmp_path, changes, error, mes
     asked = {"data": shapes, "budget": "50ms", "out": tmp_path / "run", **changes}
     with pytest.raises(error, match=message):
         fit(**asked)
-    assert not (tmp_path / "run/exports").exists()
-    assert not (tmp_path / "run/candidates.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_of_another_network_are_refused(fitted, shapes, tmp_path):

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import FAMILIES, WIDTHS, find
-from mobilenets.arch.zoo.published import published_top1
 from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, read
+from mobilenets.jobs.models import published_accuracy
 
 if TYPE_CHECKING:
     from mobilenets.runtimes import Target
@@ -104,7 +104,7 @@ def _candidate(arch: Arch, name: str, width: float | None) -> Candidate:
     from mobilenets.arch.zoo import ALIASES
 
     settled = width or ALIASES.get(name, (name, {}))[1].get("width", 1.0)
-    accuracy = published_top1(arch.name, settled)
+    accuracy = published_accuracy(arch, settled)
     return Candidate(arch, settled, accuracy.top1 if accuracy else None, accuracy.source if accuracy else "")
 
 

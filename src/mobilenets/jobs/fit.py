@@ -12,7 +12,7 @@ from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, mark, open_run
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import Budget, Pins, choose
-from mobilenets.jobs.start import check_task, command, open_data
+from mobilenets.jobs.start import check_settings, check_task, check_weights, command, read_data
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
 from mobilenets.jobs.train import train_in
 
@@ -54,6 +54,7 @@ def fit(
     check_task(task)
     budget_ms, wanted = parse_budget(budget), parse_target(target)
     _check(model, width, resolution, dialect, weights, margin)
+    check_settings(settings)
     pins = Pins(model, width, resolution, dialect)
     asked = {
         "verb": "fit",
@@ -68,8 +69,12 @@ def fit(
         "seed": seed,
         "settings": settings or {},
     }
+    found = read_data(data, val, seed)
+    if weights not in ("imagenet", "none"):
+        check_weights(find(str(model), width, resolution or 224, dialect=dialect), weights, Path(out))
     run = open_run(Path(out), asked)
-    dataset = open_data(data, val, seed, run)
+    found.write(run)
+    dataset = found.dataset
     mark(run, "choose", "running")
     arch = choose(run, Budget(budget_ms, wanted, margin), pins)
     train_in(run, dataset, arch, weights, seed, settings, may_lack=True)

@@ -102,6 +102,14 @@ def create_model(
     return network.train()
 
 
+def published_accuracy(arch: Arch, width: float) -> Accuracy | None:
+    """Top-1 in per cent at the published input side: of the best published weights, else the authors'
+    figure.
+    """
+    entry = _published(arch)
+    return Accuracy(entry.top1, entry.source) if entry else _figure(arch, width)
+
+
 def _named() -> Iterator[tuple[str, float]]:
     """Names and widths: each family at the widths that have figures, then the aliases."""
     for family in FAMILIES:
@@ -115,7 +123,7 @@ def _facts(name: str, width: float, arch: Arch) -> Row:
     """What is known of a network: its costs, and its published accuracy and weights where there are any."""
     counted = cost(arch)
     entry = _published(arch)
-    top1, source = (entry.top1, entry.source) if entry else _figure(arch, width) or (None, None)
+    top1, source = published_accuracy(arch, width) or (None, None)
     at_home = arch.resolution == (entry.resolution if entry else PUBLISHED_SIDE)
     return {
         "name": name,

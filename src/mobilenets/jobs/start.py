@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mobilenets.base.run import Run
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
+    from mobilenets.data.findings import Finding
     from mobilenets.nn import Network
     from mobilenets.training.settings import Settings
 
@@ -30,25 +31,54 @@ def check_task(task: str) -> None:
         raise UnknownName("task", task, TASKS)
 
 
-def open_data(data: str | Path, val: float, seed: int, run: Run) -> "Dataset":
-    """The dataset, written down in the run. Says which files were left out. Raises DataError."""
+def check_settings(settings: dict[str, Any] | None) -> None:
+    """Raise UsageError or UnknownName unless training can use what the user sets."""
+    from mobilenets.training.settings import Settings, override
+
+    override(Settings(), **(settings or {}))
+
+
+def check_weights(arch: Arch, weights: str, out: Path) -> None:
+    """Raise WeightsError unless the weights fit; a run that already began needs them no more."""
+    from mobilenets.nn import build
+
+    if not Run(out).card.exists():
+        _load(build(arch), weights)
+
+
+def read_data(data: str | Path, val: float, seed: int) -> "Data":
+    """The dataset at a path, or the embedded one by its name. Says which files were left out. Raises
+    DataError.
+    """
     from mobilenets.data.load import find_source, load_dataset
 
-    source = find_source(str(data))
+    source = find_source(data)
     dataset, left_out = load_dataset(source, val, seed)
     for finding in left_out:
         say(f"left out {finding.file}: {finding.message}")
-    document = {
-        "source": str(source),
-        "root": str(dataset.root.resolve()),
-        "fingerprint": dataset.fingerprint(),
-        "labels": list(dataset.labels),
-        "counts": {name: dataset.counts(name) for name in ("train", "val", "test")},
-        "made": list(dataset.made),
-        "left_out": [asdict(finding) for finding in left_out],
-    }
-    write_json(run.dataset, document)
-    return dataset
+    return Data(source, dataset, left_out)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset as it was found."""
+
+    source: Path
+    dataset: "Dataset"
+    left_out: "list[Finding]"
+
+    def write(self, run: Run) -> None:
+        """dataset.json."""
+        document = {
+            "source": str(self.source),
+            "root": str(self.dataset.root.resolve()),
+            "fingerprint": self.dataset.fingerprint(),
+            "labels": list(self.dataset.labels),
+            "counts": {name: self.dataset.counts(name) for name in ("train", "val", "test")},
+            "made": list(self.dataset.made),
+            "left_out": [asdict(finding) for finding in self.left_out],
+        }
+        write_json(run.dataset, document)
 
 
 def open_network(arch: Arch, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool

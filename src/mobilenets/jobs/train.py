@@ -8,7 +8,14 @@ from mobilenets.arch.card import Card
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import Interrupted, MobilenetsError
 from mobilenets.base.run import Run, mark, open_run
-from mobilenets.jobs.start import check_task, open_data, open_network, settings_for
+from mobilenets.jobs.start import (
+    check_settings,
+    check_task,
+    check_weights,
+    open_network,
+    read_data,
+    settings_for,
+)
 
 if TYPE_CHECKING:
     from mobilenets.arch.spec import Arch
@@ -38,7 +45,10 @@ def train(
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
+    check_settings(settings)
     arch = find(model, width, resolution, dialect=dialect)
+    found = read_data(data, val, seed)
+    check_weights(arch, weights, Path(out))
     asked = {
         "verb": "train",
         "data": str(data),
@@ -53,8 +63,8 @@ def train(
         "settings": settings or {},
     }
     run = open_run(Path(out), asked)
-    dataset = open_data(data, val, seed, run)
-    trained, card = train_in(run, dataset, arch, weights, seed, settings, may_lack=False)
+    found.write(run)
+    trained, card = train_in(run, found.dataset, arch, weights, seed, settings, may_lack=False)
     return {
         "task": task,
         "model": str(run.weights),
@@ -62,7 +72,7 @@ def train(
         "metric": "top1",
         "top1": trained.metric,
         "split": "val",
-        "n": len(dataset.val),
+        "n": len(found.dataset.val),
         "epochs": trained.epochs,
         "best_epoch": trained.epoch,
         "seconds": trained.seconds,

@@ -23,7 +23,8 @@ from mobilenets.tasks import classify
 from mobilenets.training import checkpoint
 from mobilenets.training.evaluate import evaluate
 from mobilenets.training.log import Log
-from mobilenets.training.optimiser import set_rate
+from mobilenets.training.memory import keep_freed_memory
+from mobilenets.training.optimiser import frozen, set_rate
 from mobilenets.training.parts import Keeper, Parts, images, prepare
 from mobilenets.training.progress import best_row, is_finished
 from mobilenets.training.schedule import learning_rate, seed_at, side
@@ -52,6 +53,7 @@ def train(network: Network, dataset: Dataset, card: Card, settings: Settings, ru
     Raises TrainingError when the loss is lost, Interrupted after SIGTERM or SIGINT with the state saved,
     StorageError, DataError, RunError for a broken checkpoint, ConfigMismatch for one made on other terms.
     """
+    keep_freed_memory()
     # Mixed precision is an autocast of ours, below: accelerate's is one for the whole process, for good.
     parts = prepare(Accelerator(mixed_precision="no"), network, dataset, card, settings)
     state = parts.state()
@@ -93,6 +95,8 @@ def _train_epoch(parts: Parts, train_images: Images, keeper: Keeper, wish: Wish,
         drop_last=parts.drop_last,
     )
     parts.model.train()
+    for block in frozen(parts.network, settings.freeze_stride):
+        block.eval()  # their batch norms keep their statistics
     began = time.monotonic()
     for pixels, targets in batches:
         progress.loss_sum += _step(parts, pixels, targets, progress.epoch, progress.step)

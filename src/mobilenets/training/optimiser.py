@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mobilenets.nn import Network
 from mobilenets.training.settings import Settings
 
 NEW = "head.classifier."  # the layer that begins untrained whenever the classes are new
@@ -13,6 +14,7 @@ NEW = "head.classifier."  # the layer that begins untrained whenever the classes
 def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
     """Parameters by weight decay and rate, as torch's optimisers take them; `factor` multiplies the rate.
 
+    Frozen parameters are in no group.
     Norms and biases (everything of one dimension) never decay, depthwise filters when the settings say so.
     """
     depthwise = {
@@ -22,6 +24,8 @@ def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
     }
     found: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         spared = parameter.ndim == 1 or (id(parameter) in depthwise and not settings.decay_depthwise)
         found.setdefault((not spared, name.startswith(NEW)), []).append(parameter)
     return [
@@ -32,6 +36,11 @@ def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
         }
         for (decays, is_new), parameters in found.items()
     ]
+
+
+def frozen(network: Network, stride: int) -> list[nn.Module]:
+    """The blocks whose maps have at most `stride`: those that `freeze_stride` leaves as they are."""
+    return [block for block, own in zip(network.blocks, network.strides, strict=True) if own <= stride]
 
 
 def build_optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:

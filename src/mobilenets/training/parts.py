@@ -21,7 +21,7 @@ from mobilenets.tasks import classify
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
 from mobilenets.training.ema import Average
-from mobilenets.training.optimiser import build_optimiser
+from mobilenets.training.optimiser import build_optimiser, frozen
 from mobilenets.training.progress import Progress
 from mobilenets.training.settings import HARMLESS, Settings
 
@@ -92,6 +92,8 @@ def prepare(
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = settings.norm_momentum
+    for block in frozen(network, settings.freeze_stride):
+        block.requires_grad_(False)
     model, prepared = accelerator.prepare(network, build_optimiser(network, settings))
     world, rank, n = accelerator.num_processes, accelerator.process_index, len(dataset.train)
     weights = classify.balanced(dataset.counts("train")) if settings.class_weights == "balanced" else None

@@ -37,6 +37,7 @@ WHOLES = {
     "epochs": (1, 100_000),
     "batch_size": (2, 100_000),  # batch norm needs two images
     "patience": (0, 100_000),
+    "freeze_stride": (0, 64),
     "workers": (0, 1024),
     "seed": (0, 2**63 - 1),
 }
@@ -52,7 +53,9 @@ class Settings:
     depthwise filters only with `decay_depthwise`. `ema_decay` 0 switches averaging off, `patience` 0 early
     stop, `clip_norm` 0 clipping. `mixup` is the alpha of its Beta distribution, `erasing` a probability.
     `flip` None mirrors images unless the class names speak against it. `norm_momentum` (torch's convention)
-    replaces the network's own. `resolution_schedule` holds (share of the epochs, side in pixels): up to that
+    replaces the network's own. Blocks whose maps have at most the stride `freeze_stride` stay as they came:
+    what they see (edges, textures) serves all photographs, and half of the time goes into them.
+    `resolution_schedule` holds (share of the epochs, side in pixels): up to that
     share, images of that side; afterwards the network's own.
     """
 
@@ -78,6 +81,7 @@ class Settings:
     channels_last: bool = True
     workers: int = 0
     norm_momentum: float | None = None
+    freeze_stride: int = 0
     resolution_schedule: tuple[tuple[float, int], ...] = ()
     checkpoint_seconds: float = 30.0
     seed: int = 0
