@@ -22,7 +22,7 @@ def evaluate(
     resolution: options.Resolution = None,
     dialect: options.Dialect = None,
     target: options.Where = None,
-    val: options.Val = 0.15,
+    val: options.Val = 0.1,
     seed: options.Seed = 0,
 ) -> dict[str, Any]:
     """Measure the accuracy of a run or file on labelled images.

@@ -22,7 +22,7 @@ def train(
     resolution: options.Side = 224,
     dialect: options.Dialect = None,
     out: options.RunFolder = Path("runs/train"),
-    val: options.Val = 0.15,
+    val: options.Val = 0.1,
     seed: options.Seed = 0,
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,

@@ -12,7 +12,7 @@ from mobilenets.data.dataset import Dataset, Sample, Split
 from mobilenets.data.formats import ALL, Listing
 
 
-def split_listing(listing: Listing, val: float = 0.15, seed: int = 0) -> Dataset:
+def split_listing(listing: Listing, val: float = 0.1, seed: int = 0) -> Dataset:
     """The dataset of a listing; where it has no val split, the share `val` of each class is cut from train.
 
     Every class keeps a train image, and gives a val image where it has two that differ. Images with the same
@@ -20,7 +20,7 @@ def split_listing(listing: Listing, val: float = 0.15, seed: int = 0) -> Dataset
     Raises UsageError when `val` is no share, DataError when no class has an image to give.
     """
     if not 0 < val < 1:
-        raise UsageError(f"val must be between 0 and 1, got {val}; 0.15 holds back 15 % of each class")
+        raise UsageError(f"val must be between 0 and 1, got {val}; 0.1 holds back 10 % of each class")
     files = {split: _by_path(samples) for split, samples in listing.files.items()}
     test = files.get("test", ())
     if "val" in files:

@@ -35,7 +35,7 @@ def fit(
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
-    val: float = 0.15,
+    val: float = 0.1,
     seed: int = 0,
     margin: float = 0.1,
     settings: dict[str, Any] | None = None,

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mobilenets.training.settings import Settings
 
 TASKS = ("classify",)
+# Of the shorter side, what the network is shown. Random crops make things look larger in training than they are;
+# showing a little less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
+SHOWN = 0.93
 
 
 def check_task(task: str) -> None:
@@ -142,8 +145,8 @@ def _try_load(network: "Network", weights: str) -> Any:
 
 
 def _record(arch: Arch, published: Preprocess | None) -> Preprocess:
-    """The whole shorter side at the network's resolution, in the colours that the weights were trained on."""
-    side = arch.resolution
+    """Nearly the whole image at the network's resolution, in the colours that the weights were trained on."""
+    side, whole = arch.resolution, round(arch.resolution / SHOWN)
     if published is None:
-        return Preprocess(crop=side, resize=side)
-    return Preprocess(side, side, published.interpolation, published.mean, published.std)
+        return Preprocess(side, whole)
+    return Preprocess(side, whole, published.interpolation, published.mean, published.std)
