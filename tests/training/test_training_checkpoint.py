@@ -9,7 +9,7 @@ from training_worker import TINY, tiny_network
 
 from mobilenets.base.errors import ConfigMismatch, RunError
 from mobilenets.base.run import Run
-from mobilenets.nn import build
+from mobilenets.nn import build, save_model
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State, previous
 from mobilenets.training.ema import Average
@@ -168,7 +168,7 @@ last = Path(sys.argv[1])
 best, state = last.with_name("best.safetensors"), state_of(tiny_network())
 for path, save in (
     (last, lambda: checkpoint.save(last, state, TERMS)),
-    (best, lambda: checkpoint.save_best(best, state.network, CARD)),
+    (best, lambda: save_model(best, state.network, CARD)),
 ):
     save()
     before = path.read_bytes()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mobilenets.training.settings import Settings
 
 TASKS = ("classify",)
-# Of the shorter side, what the network is shown. Random crops make things look larger in training than they are;
-# showing a little less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
+# Of the shorter side, what the network is shown. Random crops make things look larger in training than they
+# are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
 SHOWN = 0.93
 
 

@@ -4,21 +4,20 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
 from mobilenets.base.errors import MobilenetsError, WeightsError
-from mobilenets.base.files import replacing
+from mobilenets.base.files import write_bytes
 from mobilenets.nn.network import Network, build
 
 
 def save_model(path: Path, network: Network, card: Card) -> None:
     """Write weights and card atomically. Raises StorageError when the disk refuses."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(path) as draft:
-        save_file(state, draft, metadata={cards.KEY: cards.dumps(card)})
+    write_bytes(path, to_bytes(state, metadata={cards.KEY: cards.dumps(card)}))
 
 
 def load_model(path: Path) -> tuple[Network, Card]:

@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from mobilenets.arch.card import Card
 from mobilenets.base.console import say
-from mobilenets.base.errors import ConfigMismatch, RunError, StorageError, WeightsError, shown
+from mobilenets.base.errors import ConfigMismatch, RunError, WeightsError, shown
 from mobilenets.base.files import replacing, write_bytes
 from mobilenets.base.run import Run
-from mobilenets.nn import Network, read_safetensors, save_model
+from mobilenets.nn import read_safetensors
 from mobilenets.training.progress import Progress
 
 KEY = "mobilenets.training"
@@ -62,14 +60,6 @@ def save(last: Path, state: State, terms: dict[str, Any]) -> None:
     if last.exists():
         _keep(last)
     write_bytes(last, content)
-
-
-def save_best(path: Path, network: Network, card: Card) -> None:
-    """Write weights and card atomically. Raises StorageError."""
-    try:
-        save_model(path, network, card)
-    except SafetensorError as error:  # what a full disk becomes inside of safetensors
-        raise StorageError(f"cannot write {path}: {error}; free some space, then run it again") from error
 
 
 def resume(run: Run, state: State, terms: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from mobilenets.base.run import Run
 from mobilenets.data.cache import ImageCache
 from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import train_batches
-from mobilenets.nn import Network, load_model, normalise
+from mobilenets.nn import Network, load_model, normalise, save_model
 from mobilenets.tasks import classify
 from mobilenets.training import checkpoint
 from mobilenets.training.evaluate import evaluate
@@ -158,7 +158,7 @@ def _end_epoch(parts: Parts, val_images: Images, keeper: Keeper, wish: Wish) -> 
     row = progress.history[-1]
     if parts.accelerator.is_main_process and best_row(progress.history) is row:
         card = with_metric(parts.card, "top1", row["top1"], len(val_images[1]), "val")
-        checkpoint.save_best(keeper.run.best, parts.judged, card)
+        save_model(keeper.run.best, parts.judged, card)
     keeper.save()
 
 
