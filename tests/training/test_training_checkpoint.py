@@ -9,7 +9,7 @@ from training_worker import TINY, tiny_network
 
 from mobilenets.base.errors import ConfigMismatch, RunError
 from mobilenets.base.run import Run
-from mobilenets.nn import build, save_model
+from mobilenets.nn import build
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State, previous
 from mobilenets.training.ema import Average
@@ -163,6 +163,7 @@ sys.path.insert(0, sys.argv[2])
 from training_worker import CARD, tiny_network
 from test_training_checkpoint import TERMS, state_of
 from mobilenets.base.errors import StorageError
+from mobilenets.nn import save_model
 from mobilenets.training import checkpoint
 last = Path(sys.argv[1])
 best, state = last.with_name("best.safetensors"), state_of(tiny_network())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TASKS = ("classify",)
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
-# are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+# are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
 SHOWN = 0.93
 
 
