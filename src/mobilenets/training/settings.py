@@ -42,6 +42,7 @@ WHOLES = {
     "seed": (0, 2**63 - 1),
 }
 SWITCHES = ("decay_depthwise", "channels_last")
+FEW = 20_000  # images: below, variety comes from seeing them often, and much of it only slows the learning
 HARMLESS = ("workers", "checkpoint_seconds")  # may differ between a run and its resumption
 
 
@@ -107,31 +108,34 @@ class Settings:
 def finetuning(n_train: int, classes: int) -> Settings:
     """Settings for a network that brings weights, to be fitted to `n_train` images of `classes` classes.
 
-    Few images are seen more often and in smaller batches: the steps matter, not the epochs.
+    Few images are seen more often, in smaller batches, and leave the first blocks as they came.
     """
+    few = n_train < FEW
     return Settings(
-        epochs=min(60, max(10, round(60_000 / max(n_train, 1)))),
+        epochs=min(60, max(10, round(80_000 / max(n_train, 1)))),
         batch_size=_batch(n_train, 64),
-        lr=1e-3,
-        weight_decay=0.02,
+        lr=7e-4,
+        weight_decay=0.05,
         warmup_epochs=1.0,
-        ema_decay=0.998,
-        augment="standard",
+        ema_decay=0.995 if few else 0.999,
+        augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,
+        freeze_stride=4 if few else 0,
     )
 
 
 def from_scratch(n_train: int, classes: int) -> Settings:
     """Settings for a network that knows nothing yet: more epochs, faster averaging of the batch norms."""
+    few = n_train < FEW
     return Settings(
         epochs=min(200, max(30, round(200_000 / max(n_train, 1)))),
-        batch_size=_batch(n_train, 64),
-        lr=4e-3,
+        batch_size=_batch(n_train, 32 if few else 64),
+        lr=1.5e-3 if few else 4e-3,
         weight_decay=0.05,
         warmup_epochs=3.0,
-        ema_decay=0.998,
-        augment="standard",
+        ema_decay=0.995 if few else 0.999,
+        augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,
     )
