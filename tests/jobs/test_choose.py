@@ -33,8 +33,8 @@ def budget(ms, margin=0.0):
 def test_the_most_capable_comes_first():
     listed = candidates(Pins(), 224)
     assert [(one.arch.name, one.width) for one in listed[:3]] == [
-        ("mobilenet_v3_large", 1.0),
         ("mobilenet_v2", 1.4),
+        ("mobilenet_v3_large", 1.0),
         ("mobilenet_v2", 1.3),
     ]
     assert [one.top1 for one in listed] == sorted((one.top1 for one in listed), reverse=True)
@@ -42,8 +42,8 @@ def test_the_most_capable_comes_first():
 
 def test_a_wide_budget_takes_the_best(tmp_path, measured):
     arch = choose(Run(tmp_path), budget(1000), Pins(resolution=224))
-    assert (arch.name, cost(arch).macs) == ("mobilenet_v3_large", 216_589_760)
-    assert measured[0] == ("mobilenet_v3_large", 1.0, 224)
+    assert (arch.name, cost(arch).macs) == ("mobilenet_v2", 582_195_824)
+    assert measured[0] == ("mobilenet_v2", 1.4, 224)
     assert len(measured) == 3  # the chosen one and two smaller neighbours
 
 
@@ -64,6 +64,7 @@ def test_the_margin_counts(tmp_path, measured):
     assert choose(Run(tmp_path / "a"), budget(exact), Pins(resolution=224)).name == "mobilenet_v3_large"
     small = choose(Run(tmp_path / "b"), budget(exact, 0.1), Pins(resolution=224))
     assert cost(small).macs < 216_589_760
+    assert small.name != "mobilenet_v3_large"
 
 
 def test_a_second_call_reads_the_first(tmp_path, measured):
@@ -74,9 +75,8 @@ def test_a_second_call_reads_the_first(tmp_path, measured):
 
 
 def test_smaller_sides_are_tried_where_the_choice_is_free(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(0.8), Pins(model="mobilenet_v3_large"))
-    assert arch.resolution < 128
-    assert cost(arch).macs <= 0.8 * MACS_PER_MS or arch.resolution == 96
+    arch = choose(Run(tmp_path), budget(1.2), Pins(model="mobilenet_v3_large"))
+    assert arch.resolution == 96  # 128 pixels would take 1.8 ms
 
 
 def test_pins_are_kept(tmp_path, measured):
