@@ -262,3 +262,15 @@ def test_from_the_state_before_it_goes_on_to_the_same_end(blobs, tmp_path):
     again.best.write_bytes(run.best.read_bytes())
     tiny_training(blobs, again.folder, **short)
     assert outcome(again) == outcome(run)
+
+
+def test_frozen_blocks_stay_as_they_came(blobs, tmp_path):
+    before = tiny_network().state_dict()
+    settings = {**EASY, "epochs": 1, "freeze_stride": 2, "ema_decay": 0.0}
+    tiny_training(blobs, tmp_path, **settings)
+    after = load_model(Run(tmp_path).weights)[0].state_dict()
+    frozen = [name for name in before if name.startswith(("blocks.0.", "blocks.1."))]  # maps of stride 2
+    assert len(frozen) > 20
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    free = [name for name in before if name not in frozen and before[name].numel() > 1]
+    assert not any(torch.equal(before[name], after[name]) for name in free)

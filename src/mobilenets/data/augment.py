@@ -12,7 +12,7 @@ from mobilenets.base.errors import UnknownName
 Transform = Callable[[Tensor], Tensor]
 
 # The share of the image's area that a random crop keeps at least.
-CROPS = {"none": 1.0, "light": 0.6, "standard": 0.3, "strong": 0.2}
+CROPS = {"none": 1.0, "light": 0.5, "standard": 0.35, "strong": 0.2}
 AUGMENTATIONS = tuple(CROPS)
 GREY = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about zero once normalised
 
