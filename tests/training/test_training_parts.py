@@ -8,7 +8,7 @@ from mobilenets.training.ema import Average
 from mobilenets.training.evaluate import evaluate
 from mobilenets.training.optimiser import build_optimiser, groups, set_rate
 from mobilenets.training.parts import images
-from mobilenets.training.progress import Progress, best_row, is_finished
+from mobilenets.training.progress import Progress, best_row, highest_row, is_finished
 from mobilenets.training.settings import Settings
 
 
@@ -61,9 +61,17 @@ def history(*scores):
     return [{"epoch": i + 1, "top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(scores)]
 
 
-def test_the_best_epoch_is_decided_by_top1_then_loss_then_time():
+def test_the_highest_epoch_is_decided_by_top1_then_loss_then_time():
     rows = history((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1))
-    assert best_row(rows)["epoch"] == 3
+    assert highest_row(rows)["epoch"] == 3
+
+
+def test_the_best_epoch_is_the_latest_that_cannot_be_told_from_the_highest():
+    rows = history((0.5, 1.0), (0.8, 0.9), (0.77, 0.8), (0.75, 0.8))
+    assert best_row(rows, 100)["epoch"] == 3  # a standard error of 4 points
+    assert best_row(rows, 50)["epoch"] == 4  # of 5.7
+    assert best_row(rows, 1000)["epoch"] == 2  # of 1.3
+    assert best_row(history((1.0, 0.1), (0.99, 0.1)), 10)["epoch"] == 1
 
 
 def test_training_ends_early_when_nothing_improves():

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import card as cards
 from mobilenets.arch.zoo import FAMILIES, find
-from mobilenets.base.console import say
 from mobilenets.base.errors import UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, mark, open_run
@@ -49,6 +48,7 @@ def fit(
     there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
     """
+    from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
     check_task(task)
@@ -82,7 +82,7 @@ def fit(
         mark(run, "verify", "running")
         write_json(run.result, verify(run, dataset, wanted, budget_ms))
     mark(run, "report", "running")
-    _report(run)
+    write_report(run)
     mark(run, "report", "done")
     return _summary(run)
 
@@ -141,13 +141,6 @@ def _check(model: str | None, width: float | None, resolution: int | None, diale
     if model is None and (Path(weights).is_file() or weights not in ("imagenet", "none")):
         raise UsageError(f"--weights {weights} fits one network only; say which with --model")
     find(model or next(iter(FAMILIES)), width, resolution or 224, dialect=dialect)
-
-
-def _report(run: Run) -> None:
-    """The page for people."""
-    from mobilenets.reports import write_report
-
-    say(f"report: {write_report(run)}")
 
 
 def _summary(run: Run) -> dict[str, Any]:

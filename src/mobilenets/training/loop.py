@@ -26,7 +26,7 @@ from mobilenets.training.log import Log
 from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.optimiser import frozen, set_rate
 from mobilenets.training.parts import Keeper, Parts, images, prepare
-from mobilenets.training.progress import best_row, is_finished
+from mobilenets.training.progress import best_row, highest_row, is_finished
 from mobilenets.training.schedule import learning_rate, seed_at, side
 from mobilenets.training.settings import Settings
 from mobilenets.training.signals import Wish, stop_wish
@@ -46,7 +46,7 @@ class Trained:
 
 
 def train(network: Network, dataset: Dataset, card: Card, settings: Settings, run: Run) -> Trained:
-    """Train `network` on the train split and leave its best weights, by top-1 on val, in `run.weights`.
+    """Train `network` on the train split and leave its best weights, as `best_row` has it, in `run.weights`.
 
     Goes on where `run.last` ends, bit for bit as without the break (at the same number of threads). A
     finished training returns at once. `run.best` holds the best weights so far, with the card.
@@ -76,7 +76,7 @@ def train(network: Network, dataset: Dataset, card: Card, settings: Settings, ru
     if parts.accelerator.is_main_process:
         _publish(run)
     parts.accelerator.wait_for_everyone()
-    best = best_row(progress.history)
+    best = best_row(progress.history, len(dataset.val))
     seconds = sum(row["seconds"] for row in progress.history)
     return Trained(best["top1"], best["epoch"], progress.epoch, seconds, progress.history)
 
@@ -156,7 +156,7 @@ def _end_epoch(parts: Parts, val_images: Images, keeper: Keeper, wish: Wish) -> 
     train_loss = progress.loss_sum / progress.step
     progress.end_epoch(lr=rate, train_loss=train_loss, val_loss=scores[0], top1=scores[1])
     row = progress.history[-1]
-    if parts.accelerator.is_main_process and best_row(progress.history) is row:
+    if parts.accelerator.is_main_process and best_row(progress.history, len(val_images[1])) is row:
         card = with_metric(parts.card, "top1", row["top1"], len(val_images[1]), "val")
         save_model(keeper.run.best, parts.judged, card)
     keeper.save()
@@ -197,5 +197,5 @@ def _publish(run: Run) -> None:
 
 def _headline(history: list[dict[str, Any]], settings: Settings) -> str:
     """What stands before the progress bar."""
-    best = f", best top-1 {100 * best_row(history)['top1']:.1f} %" if history else ""
+    best = f", best top-1 {100 * highest_row(history)['top1']:.1f} %" if history else ""
     return f"epoch {len(history) + 1} of {settings.epochs}{best}"

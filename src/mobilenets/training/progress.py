@@ -1,5 +1,6 @@
 """How far a training is. All that the loop decides at an epoch's end follows from the history alone."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,19 @@ class Progress:
         self.step, self.loss_sum, self.seconds = 0, 0.0, 0.0
 
 
-def best_row(history: list[dict[str, Any]]) -> dict[str, Any]:
+def best_row(history: list[dict[str, Any]], n: int) -> dict[str, Any]:
+    """The latest epoch whose `top1` on `n` images is within one standard error of the highest.
+
+    A few hundred images cannot tell epochs so near to each other apart, and the highest of many is often
+    luck; the later one has the smaller rate and the longer average behind it (the one-standard-error rule,
+    Breiman et al. 1984).
+    """
+    top = highest_row(history)["top1"]
+    error = math.sqrt(top * (1 - top) / n)
+    return next(row for row in reversed(history) if row["top1"] >= top - error)
+
+
+def highest_row(history: list[dict[str, Any]]) -> dict[str, Any]:
     """The epoch with the highest `top1`; among equals the lowest `val_loss`, then the earliest."""
     return max(history, key=lambda row: (row["top1"], -row["val_loss"]))
 
@@ -40,5 +53,5 @@ def is_finished(progress: Progress, settings: Settings) -> bool:
     if len(history) >= settings.epochs:
         return True
     return bool(
-        settings.patience and history and len(history) - best_row(history)["epoch"] >= settings.patience
+        settings.patience and history and len(history) - highest_row(history)["epoch"] >= settings.patience
     )
