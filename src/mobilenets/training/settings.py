@@ -112,17 +112,16 @@ def finetuning(n_train: int, classes: int) -> Settings:
     """
     few = n_train < FEW
     return Settings(
-        epochs=min(60, max(10, round(90_000 / max(n_train, 1)))),
+        epochs=min(60, max(10, round(63_000 / max(n_train, 1)))),
         batch_size=_batch(n_train, 64),
-        lr=5e-4,
+        lr=4e-4,
         head_lr_factor=5.0,  # it alone begins with nothing
         weight_decay=0.05,
         warmup_epochs=1.0,
-        ema_decay=0.995 if few else 0.999,
+        ema_decay=0.99 if few else 0.999,
         augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,
-        mixup=0.2,
         freeze_stride=8 if few else 0,
     )
 
