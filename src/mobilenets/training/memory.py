@@ -10,7 +10,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep what is freed, for this process; elsewhere nothing happens.
 
     By default every large tensor of a step is mapped anew and returned to the system, which must clear each
-    page again: on a CPU that is a quarter of the time of a step.
+    page again: on a CPU that is a good part of the time of a step.
     """
     if sys.platform != "linux":
         return

@@ -55,7 +55,7 @@ class Settings:
     stop, `clip_norm` 0 clipping. `mixup` is the alpha of its Beta distribution, `erasing` a probability.
     `flip` None mirrors images unless the class names speak against it. `norm_momentum` (torch's convention)
     replaces the network's own. Blocks whose maps have at most the stride `freeze_stride` stay as they came:
-    what they see (edges, textures) serves all photographs, and half of the time goes into them.
+    what they see (edges, textures) serves all photographs, and their large maps take much of the time.
     `resolution_schedule` holds (share of the epochs, side in pixels): up to that
     share, images of that side; afterwards the network's own.
     """
