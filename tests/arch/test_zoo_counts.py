@@ -48,7 +48,7 @@ def test_counts_of_the_published_networks(family, width, dialect, params, side, 
     assert (counted.params, counted.macs) == (params, macs)
 
 
-@pytest.mark.parametrize("dialect", ["timm", "tensorflow"])
+@pytest.mark.parametrize("dialect", ["timm", "tensorflow", "keras"])
 @pytest.mark.parametrize("family", ["mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"])
 def test_at_width_one_all_dialects_count_the_same(family, dialect):
     assert cost(find(family, dialect=dialect)) == cost(find(family, dialect="torchvision"))
@@ -114,7 +114,7 @@ WIDTHS = [
         ("mobilenet_v3_small", V3_SMALL_FIRST_OF_STAGE, V3_SMALL_WIDTHS),
     )
     for width, outs in table.items()
-    for dialect in ("torchvision", "timm", "tensorflow")
+    for dialect in ("torchvision", "timm", "tensorflow", "keras")
 ]
 
 
@@ -146,14 +146,21 @@ def test_squeeze_widths_in_row_order(family):
 # What the dialects do with stem, row "184" (2.3 times 80) and hidden layer of V3-Large at width 0.75
 @pytest.mark.parametrize(
     ("dialect", "stem", "hidden_184", "head"),
-    [("torchvision", 16, 136, 960), ("timm", 16, 144, 1280), ("tensorflow", 16, 144, 1280)],
+    [
+        ("torchvision", 16, 136, 960),
+        ("timm", 16, 144, 1280),
+        ("tensorflow", 16, 144, 1280),
+        ("keras", 16, 144, 1280),
+    ],
 )
 def test_where_the_dialects_differ_below_width_one(dialect, stem, hidden_184, head):
     arch = find("mobilenet_v3_large", width=0.75, dialect=dialect)
     assert (arch.blocks[0].out, arch.blocks[9].hidden, arch.head.hidden) == (stem, hidden_184, head)
 
 
-@pytest.mark.parametrize(("dialect", "stem"), [("torchvision", 8), ("timm", 16), ("tensorflow", 16)])
+@pytest.mark.parametrize(
+    ("dialect", "stem"), [("torchvision", 8), ("timm", 16), ("tensorflow", 16), ("keras", 16)]
+)
 def test_the_stem_at_half_width(dialect, stem):
     assert find("mobilenet_v3_large", width=0.5, dialect=dialect).blocks[0].out == stem
 
@@ -164,6 +171,7 @@ def test_the_stem_at_half_width(dialect, stem):
         ("torchvision", 1e-3, "symmetric", "linear"),
         ("timm", 1e-5, "symmetric", "conv"),
         ("tensorflow", 1e-3, "same", "conv"),
+        ("keras", 1e-3, "same", "conv"),
     ],
 )
 def test_what_a_dialect_of_v3_says(name, eps, padding, hidden):
@@ -174,3 +182,43 @@ def test_what_a_dialect_of_v3_says(name, eps, padding, hidden):
 def test_torchvision_norms_differ_between_v2_and_v3():
     v2, v3 = (find(family).dialect for family in ("mobilenet_v2", "mobilenet_v3_large"))
     assert (v2.norm_eps, v2.norm_momentum, v3.norm_eps, v3.norm_momentum) == (1e-5, 0.1, 1e-3, 0.01)
+
+
+# torch's momentum of the published code: one minus TensorFlow's decay
+@pytest.mark.parametrize(
+    ("family", "dialect", "momentum"),
+    [
+        ("mobilenet_v1", "tensorflow", 0.0003), ("mobilenet_v2", "tensorflow", 0.003),
+        ("mobilenet_v3_large", "tensorflow", 0.003), ("mobilenet_v1", "keras", 0.01),
+        ("mobilenet_v2", "keras", 0.001), ("mobilenet_v3_small", "keras", 0.001),
+        ("mobilenet_v2", "timm", 0.1),
+    ],
+)  # fmt: skip
+def test_norm_momentum_of_each_reading(family, dialect, momentum):
+    assert find(family, dialect=dialect).dialect.norm_momentum == momentum
+
+
+@pytest.mark.parametrize(
+    ("family", "dialect", "rate"),
+    [
+        ("mobilenet_v1", "tensorflow", 0.001), ("mobilenet_v1", "keras", 0.001),
+        ("mobilenet_v2", "keras", 0.0), ("mobilenet_v2", "tensorflow", 0.2),
+        ("mobilenet_v3_large", "keras", 0.2),
+    ],
+)  # fmt: skip
+def test_dropout_of_each_reading(family, dialect, rate):
+    assert find(family, dialect=dialect).head.dropout == rate
+
+
+def test_v1_widths_are_truncated_by_slim_and_keras_and_rounded_by_timm():
+    outs = {
+        dialect: [block.out for block in find("mobilenet_v1", width=0.2, dialect=dialect).blocks[:3]]
+        for dialect in ("tensorflow", "keras", "timm")
+    }
+    assert outs == {"tensorflow": [8, 12, 25], "keras": [6, 12, 25], "timm": [8, 16, 24]}
+
+
+def test_keras_truncates_the_widths_of_v2_before_rounding_them():
+    # 16 * 0.56 = 8.96: eight would lose more than a tenth of 8.96, but not of 8
+    assert find("mobilenet_v2", width=0.56, dialect="tensorflow").blocks[1].out == 16
+    assert find("mobilenet_v2", width=0.56, dialect="keras").blocks[1].out == 8

@@ -20,19 +20,26 @@ def mobilenet_v1(
 ) -> Arch:
     """V1 at any width multiplier and input side.
 
-    TensorFlow truncates widths to integers of at least 8 (slim, mobilenet_v1.py), timm rounds them to
-    multiples of 8; torchvision does not publish V1 and reads as timm. `head` adds timm's 1x1 convolution of
-    that many channels before the pool (mobilenetv1_100h).
+    TensorFlow truncates widths to integers of at least 8 (slim, mobilenet_v1.py), Keras without that floor
+    (keras/src/applications/mobilenet.py), timm rounds them to multiples of 8; torchvision does not publish V1
+    and reads as timm. `head` adds timm's 1x1 convolution of that many channels before the pool
+    (mobilenetv1_100h).
     """
 
     def scaled(channels: int) -> int:
-        return max(int(channels * width), 8) if dialect == "tensorflow" else make_divisible(channels * width)
+        match dialect:
+            case "tensorflow":
+                return max(int(channels * width), 8)
+            case "keras":
+                return max(int(channels * width), 1)
+            case _:
+                return make_divisible(channels * width)
 
     blocks = (
         Conv(kernel=3, out=scaled(32), stride=2),
         *(Separable(kernel=3, out=scaled(out), stride=stride) for out, stride in TABLE_1),
         *((Conv(kernel=1, out=head),) if head else ()),
     )
-    dropout = 0.001 if dialect == "tensorflow" else 0.2
+    dropout = 0.001 if dialect in ("tensorflow", "keras") else 0.2
     return Arch("mobilenet_v1", resolution, blocks, Classifier(classes, dropout=dropout),
                 find_dialect(dialect, "mobilenet_v1"))  # fmt: skip

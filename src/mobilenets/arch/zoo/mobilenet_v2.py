@@ -21,8 +21,14 @@ def mobilenet_v2(
 ) -> Arch:
     """V2 at any width multiplier and input side.
 
-    The 1280 layer grows above width 1.0 and never shrinks (slim, torchvision, Keras and timm agree).
+    The 1280 layer grows above width 1.0 and never shrinks (slim, torchvision, Keras and timm agree). Keras
+    truncates a block's width to an integer before rounding it, which shows where it lies just above a
+    multiple of 8 (keras/src/applications/mobilenet_v2.py), and has no dropout.
     """
+
+    def scaled(out: int) -> int:
+        return make_divisible(int(out * width) if dialect == "keras" else out * width)
+
     channels = make_divisible(32 * width)
     blocks: list[Block] = [Conv(kernel=3, out=channels, stride=2)]
     for expansion, out, repeats, stride in TABLE_2:
@@ -30,12 +36,12 @@ def mobilenet_v2(
             block = Inverted(
                 kernel=3,
                 hidden=channels * expansion,
-                out=make_divisible(out * width),
+                out=scaled(out),
                 stride=stride if repeat == 0 else 1,
                 expand=expansion != 1,
             )
             blocks.append(block)
             channels = block.out
     blocks.append(Conv(kernel=1, out=make_divisible(1280 * max(1.0, width))))
-    return Arch("mobilenet_v2", resolution, tuple(blocks), Classifier(classes),
-                find_dialect(dialect, "mobilenet_v2"))  # fmt: skip
+    head = Classifier(classes, dropout=0.0 if dialect == "keras" else 0.2)
+    return Arch("mobilenet_v2", resolution, tuple(blocks), head, find_dialect(dialect, "mobilenet_v2"))

@@ -97,4 +97,4 @@ def _mobilenet_v3(
 
 def _stem_is_fixed(dialect: str, width: float) -> bool:
     """Whether the stem keeps its 16 channels."""
-    return dialect == "tensorflow" or (dialect == "timm" and width < 0.75)
+    return dialect in ("tensorflow", "keras") or (dialect == "timm" and width < 0.75)
