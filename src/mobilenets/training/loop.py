@@ -55,7 +55,9 @@ def train(network: Network, dataset: Dataset, card: Card, settings: Settings, ru
     """
     keep_freed_memory()
     # Mixed precision is an autocast of ours, below: accelerate's is one for the whole process, for good.
-    parts = prepare(Accelerator(mixed_precision="no"), network, dataset, card, settings)
+    # Without cpu=True, processes that torchrun starts on a machine without a GPU know nothing of each other.
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.accelerator.is_available())
+    parts = prepare(accelerator, network, dataset, card, settings)
     state = parts.state()
     keeper = Keeper(run, parts, state)
     if not checkpoint.resume(run, state, parts.terms):
@@ -168,6 +170,7 @@ def _end_if_wished(parts: Parts, keeper: Keeper, wish: Wish) -> None:
         parts.accelerator.set_trigger()
     if parts.accelerator.check_trigger():
         keeper.save()
+        parts.accelerator.wait_for_everyone()  # torchrun ends the others as soon as one of them is gone
         progress = keeper.state.progress
         raise Interrupted(
             f"{wish.name or 'a signal'} ended the training in epoch {progress.epoch + 1} after step "
