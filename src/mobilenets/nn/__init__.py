@@ -3,5 +3,15 @@
 from mobilenets.nn.deploy import Deployed, normalise
 from mobilenets.nn.files import load_model, read_safetensors, save_model
 from mobilenets.nn.network import Network, build
+from mobilenets.nn.transplant import transplant
 
-__all__ = ["Deployed", "Network", "build", "load_model", "normalise", "read_safetensors", "save_model"]
+__all__ = [
+    "Deployed",
+    "Network",
+    "build",
+    "load_model",
+    "normalise",
+    "read_safetensors",
+    "save_model",
+    "transplant",
+]

@@ -1,0 +1,123 @@
+"""Which channels of a network are the same, from the image to the logits, and which of them matter most.
+
+Channels that are added together, filtered one by one, or scaled by a gate are the same channels.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from mobilenets.arch.lower import Lowered, Op
+from mobilenets.base.errors import ArchError
+
+Scores = Mapping[str, Tensor]
+
+
+class Channels:
+    """Which channels of the old network each operation reads and writes, and which of them are kept."""
+
+    def __init__(self, lowered: Lowered, depthwise: frozenset[str], state: Mapping[str, Tensor], eps: float,
+                 importance: Scores) -> None:  # fmt: skip
+        self.state, self.eps = state, eps
+        self.ops = dict(lowered.named_ops())
+        self.parents: list[int] = []
+        self.reads: dict[str, int] = {}
+        self.writes: dict[str, int] = {}
+        self.chosen: dict[tuple[int, int], Tensor] = {}
+        self._follow(lowered, depthwise)
+        self.importance = self._checked(importance)
+
+    def kept(self, path: str, op: Op) -> tuple[Tensor, Tensor]:
+        """Indices of the old channels, read and written by the old operation `path`, that `op` still has."""
+        return self._keep(self.reads[path], op.cin), self._keep(self.writes[path], op.cout)
+
+    def _follow(self, lowered: Lowered, depthwise: frozenset[str]) -> None:
+        """Number the channels from the image to the logits; equal numbers are the same channels."""
+        running = self._new()
+        for layer, ops in zip(lowered, named_by_layer(lowered), strict=True):
+            entered = pooled = running
+            for path, op in ops.items():
+                self.reads[path] = running
+                if op.kind == "pool":
+                    pooled = running
+                elif op.kind == "scale":
+                    self._tie(running, pooled)
+                elif path not in depthwise:
+                    running = self._new()
+                self.writes[path] = running
+            if layer.residual:
+                self._tie(running, entered)
+
+    def _new(self) -> int:
+        """A number for channels that were not there before."""
+        self.parents.append(len(self.parents))
+        return self.parents[-1]
+
+    def _root(self, number: int) -> int:
+        """The number that stands for all channels tied to these."""
+        while self.parents[number] != number:
+            number = self.parents[number]
+        return number
+
+    def _tie(self, one: int, other: int) -> None:
+        """From now on the two are the same channels."""
+        self.parents[self._root(one)] = self._root(other)
+
+    def _keep(self, number: int, count: int) -> Tensor:
+        """The most important `count` channels in order; all of them where that is no fewer."""
+        key = (self._root(number), count)
+        if key not in self.chosen:
+            self.chosen[key] = self._choose(*key)
+        return self.chosen[key]
+
+    def _choose(self, root: int, count: int) -> Tensor:
+        """Indices of the channels with the highest scores; of equal ones the first."""
+        writers = [path for path, number in self.writes.items() if self._root(number) == root]
+        size = self.ops[writers[0]].cout if writers else 3
+        if count >= size:
+            return torch.arange(size)
+        scores = self._scores(writers)
+        return scores.argsort(descending=True, stable=True)[:count].sort().values
+
+    def _scores(self, writers: list[str]) -> Tensor:
+        """One score per channel: those that were given, else squared norms in shares of their mean, so that
+        every operation that writes the channels counts alike.
+        """
+        given = [self.importance[path] for path in writers if path in self.importance]
+        if given:
+            return torch.stack(given).sum(0)
+        # a gate scales what others write
+        of = [path for path in writers if self.ops[path].norm] or [p for p in writers if self.ops[p].weights]
+        squares = torch.stack([self._norm(path).square() for path in of])
+        return (squares / squares.mean(1, keepdim=True).clamp_min(1e-30)).sum(0)
+
+    def _norm(self, path: str) -> Tensor:
+        """The L2 norm of each filter, the batch norm folded in."""
+        normed = self.ops[path].norm
+        weight = self.state[f"{path}.conv.weight" if normed else f"{path}.weight"]
+        norms: Tensor = weight.double().flatten(1).norm(dim=1)
+        if normed:
+            variance = self.state[f"{path}.norm.running_var"].double()
+            norms = norms * self.state[f"{path}.norm.weight"].double().abs() / (variance + self.eps).sqrt()
+        return norms.cpu()
+
+    def _checked(self, importance: Scores) -> dict[str, Tensor]:
+        """The given scores. Raises ArchError for another operation, or another number of channels."""
+        for path, scores in importance.items():
+            if path not in self.ops:
+                raise ArchError(f"importance names {path!r}, which the network does not have")
+            if scores.shape != (self.ops[path].cout,) or not scores.isfinite().all():
+                raise ArchError(
+                    f"importance of {path} must be {self.ops[path].cout} finite scores, "
+                    f"got shape {tuple(scores.shape)}"
+                )
+        return {path: scores.detach().double().cpu() for path, scores in importance.items()}
+
+
+def named_by_layer(lowered: Lowered) -> Iterator[dict[str, Op]]:
+    """The operations of every layer under their names in the network."""
+    ops = lowered.named_ops()
+    for layer in lowered:
+        yield dict(islice(ops, len(layer.ops)))
