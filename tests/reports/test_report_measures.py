@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
-from mobilenets.reports.measures import interval, mixups, per_class
+from mobilenets.reports.measures import interval, mixups, per_class, worst_first
 from mobilenets.reports.usage import snippets
 
 LABELS = ["a", "b", "c", "d"]
@@ -15,7 +15,8 @@ def test_scores_equal_torchmetrics():
     truth, guess = torch.randint(0, 4, (300,)), torch.randint(0, 4, (300,))
     matrix = torch.zeros(4, 4, dtype=torch.int64)
     matrix.index_put_((truth, guess), torch.tensor(1), accumulate=True)
-    scores = {score.label: score for score in per_class(matrix.tolist(), LABELS)}
+    scores = per_class(matrix.tolist(), LABELS)
+    assert [score.label for score in scores] == LABELS
     options = {"num_classes": 4, "average": None}
     for kind, name in [
         (MulticlassPrecision, "precision"),
@@ -23,11 +24,11 @@ def test_scores_equal_torchmetrics():
         (MulticlassF1Score, "f1"),
     ]:
         wanted = kind(**options)(guess, truth).tolist()
-        assert [getattr(scores[label], name) for label in LABELS] == pytest.approx(wanted, rel=1e-6)
+        assert [getattr(score, name) for score in scores] == pytest.approx(wanted, rel=1e-6)
 
 
 def test_the_worst_comes_first_and_empty_classes_last():
-    scores = per_class([[9, 1, 0], [4, 6, 0], [0, 0, 0]], ["good", "bad", "none"])
+    scores = worst_first(per_class([[9, 1, 0], [4, 6, 0], [0, 0, 0]], ["good", "bad", "none"]))
     assert [score.label for score in scores] == ["bad", "good", "none"]
     assert scores[-1].recall is None
     assert scores[-1].precision is None

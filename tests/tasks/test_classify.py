@@ -1,10 +1,14 @@
-import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from mobilenets.tasks.classify import Metric, balanced, decode, loss, mixed
+from mobilenets.data.dataset import Sample
+from mobilenets.tasks.classify import Scored, balanced, decode, loss, mixed
 
 
 def by_hand(logits, targets, smoothing, weights):
@@ -55,32 +59,48 @@ def test_mixup_blends_images_and_targets_alike():
     assert torch.equal(images, again)
 
 
-def test_the_metric_counts():
-    probabilities = torch.eye(6)[[0, 0, 1, 2, 2, 5]] * 0.5 + torch.linspace(0.3, 0.1, 6)
-    truth = torch.tensor([0, 1, 1, 2, 5, 5])
-    metric = Metric(6)
-    metric.update(probabilities[:2], truth[:2])
-    metric.update(probabilities[2:], truth[2:])
-    found = metric.compute()
-    assert found["top1"] == pytest.approx(4 / 6)
-    assert found["top5"] == pytest.approx(5 / 6)  # class 5 is the least likely wherever it is not said
-    assert found["recall"] == pytest.approx([1, 0.5, 1, 0, 0, 0.5])
-    assert found["precision"] == pytest.approx([0.5, 1, 0.5, 0, 0, 1])
-    confusion = np.zeros((6, 6), int)
-    np.add.at(confusion, (truth.numpy(), probabilities.argmax(1).numpy()), 1)
-    assert found["confusion"] == confusion.tolist()
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 12), st.integers(1, 60), st.integers(0, 2**31))
+def test_counts_equal_torchmetrics(classes, n, seed):
+    random = torch.Generator().manual_seed(seed)
+    scores = torch.randn(n, classes, generator=random).softmax(1)
+    truth = torch.randint(classes, (n,), generator=random)
+    found = Scored(scores.numpy(), truth.numpy())
+    options = {"num_classes": classes, "validate_args": False}
+    for k in range(1, classes + 1):
+        expected = MulticlassAccuracy(**options, average="micro", top_k=k)(scores, truth).item()
+        assert found.top(k) == pytest.approx(expected, abs=1e-6)
+    assert found.top1 == found.top(1)
+    assert found.confusion() == MulticlassConfusionMatrix(**options)(scores, truth).tolist()
 
 
-def test_two_classes_have_a_metric_too():
-    metric = Metric(2)
-    metric.update(torch.tensor([[0.9, 0.1], [0.8, 0.2]]), torch.tensor([0, 1]))
-    found = metric.compute()
-    assert (found["top1"], found["top5"], found["confusion"]) == (0.5, 1.0, [[1, 0], [1, 0]])
+def test_counts_by_hand():
+    scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.3, 0.3, 0.4]], np.float32)
+    found = Scored(scores, np.array([0, 1, 1, 0]))
+    assert found.predicted.tolist() == [0, 1, 0, 2]
+    assert (found.top1, found.top(2), found.top(5)) == (0.5, 1.0, 1.0)
+    assert found.confusion() == [[1, 0, 1], [1, 1, 0], [0, 0, 0]]
+
+
+def test_among_equal_scores_the_lower_index_is_said():
+    found = Scored(np.full((2, 40), 0.025, np.float32), np.array([0, 7]))
+    assert (found.predicted.tolist(), found.top1, found.top(7), found.top(8)) == ([0, 0], 0.5, 0.5, 1.0)
+
+
+def test_predictions_name_files_below_the_root():
+    samples = [Sample(Path("root/a/1.png"), 0), Sample(Path("root/b/2.png"), 1)]
+    found = Scored(np.array([[0.75, 0.25], [1 - 1e-7, 1e-7]]), np.array([0, 1])).predictions(
+        samples, Path("root")
+    )
+    assert found == [
+        {"file": "a/1.png", "label": 0, "predicted": 0, "score": 0.75},
+        {"file": "b/2.png", "label": 1, "predicted": 0, "score": 1.0},
+    ]
 
 
 def test_decode_ranks_classes_and_breaks_ties_by_index():
-    rows = decode(torch.tensor([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]]), ("a", "b", "c"), top=2)
+    rows = decode(np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4]], np.float32), ("a", "b", "c"), top=2)
     assert [[item["label"] for item in row] for row in rows] == [["b", "c"], ["a", "c"]]
     assert rows[0][0] == {"index": 1, "label": "b", "score": 0.5}
-    assert len(decode(torch.tensor([[0.6, 0.4]]), ("a", "b"), top=5)[0]) == 2
-    assert math.isclose(sum(item["score"] for item in rows[1]), 0.8, rel_tol=1e-6)
+    assert rows[1][1]["score"] == 0.4  # six digits, without the rest that float32 leaves
+    assert len(decode(np.array([[0.6, 0.4]]), ("a", "b"), top=5)[0]) == 2

@@ -1,5 +1,6 @@
 """`mobilenets evaluate`: the accuracy of a run, a file or a published network on labelled images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def evaluate(
     Raises UsageError, DataError, RunError, WeightsError, ExportError.
     """
     from mobilenets.data.load import find_source, load_dataset
+    from mobilenets.reports.measures import per_class
 
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
@@ -37,6 +39,7 @@ def evaluate(
     dataset, left_out = load_dataset(find_source(str(data)), val, seed)
     chosen: Any = split or dataset.held_out
     scored = score(session, dataset, chosen, str(model))
+    classes = per_class(scored.confusion(), card_of(session, str(model)).labels)
     return {
         "task": "classify",
         "model": str(model),
@@ -46,5 +49,5 @@ def evaluate(
         "top1": scored.top1,
         "top5": scored.top(5),
         "left_out": len(left_out),
-        "per_class": scored.per_class(card_of(session, str(model)).labels),
+        "per_class": [asdict(one) for one in classes if one.n],
     }

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import replacing, write_json, write_text
 from mobilenets.jobs.score import card_of, probabilities
 from mobilenets.jobs.subject import Asked, open_subject
-
-if TYPE_CHECKING:
-    from mobilenets.arch.card import Card
 
 LIMIT = 0.05  # a larger share of unreadable files is an accident to look into, as in training
 
@@ -40,26 +37,24 @@ def predict(
     """
     if top < 1:
         raise UsageError(f"top must be at least 1, got {top}")
+    from mobilenets.tasks.classify import decode
+
     session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
     card = card_of(session, str(model))
     paths, skipped = _readable(image_files([images] if isinstance(images, str | Path) else images))
-    scores = np.concatenate(list(probabilities(session, card.preprocess, paths)))
+    found = np.concatenate(list(probabilities(session, card.preprocess, paths)))
     document = {
         "model": str(model),
         "target": str(session.target),
-        "predictions": [_row(path, row, card, top) for path, row in zip(paths, scores, strict=True)],
+        "predictions": [
+            {"file": str(path), **best[0], **({"top": best} if top > 1 else {})}
+            for path, best in zip(paths, decode(found, card.labels, top), strict=True)
+        ],
         "skipped": skipped,
     }
     if out is not None:
         _write(Path(out), document)
     return document
-
-
-def _row(path: Path, scores: np.ndarray, card: "Card", top: int) -> dict[str, Any]:
-    """What the model says of one image."""
-    best = [int(i) for i in np.argsort(-scores, kind="stable")[:top]]
-    ranked = [{"index": i, "label": card.labels[i], "score": round(float(scores[i]), 6)} for i in best]
-    return {"file": str(path), **ranked[0], **({"top": ranked} if top > 1 else {})}
 
 
 def image_files(images: Iterable[str | Path]) -> list[Path]:

@@ -31,7 +31,7 @@ class Mixup:
 
 
 def per_class(confusion: Matrix, labels: Sequence[str]) -> list[ClassScore]:
-    """Scores of every class, the worst F1 first; classes without images come last.
+    """Scores of every class, in class order.
 
     `confusion` has one row per true class and one column per predicted class.
     """
@@ -41,6 +41,11 @@ def per_class(confusion: Matrix, labels: Sequence[str]) -> list[ClassScore]:
         hits, n = row[i], sum(row)
         f1 = 2 * hits / (n + guessed[i]) if n else None
         scores.append(ClassScore(labels[i], n, _ratio(hits, guessed[i]), _ratio(hits, n), f1))
+    return scores
+
+
+def worst_first(scores: Sequence[ClassScore]) -> list[ClassScore]:
+    """Classes by rising F1; those without images come last."""
     return sorted(scores, key=lambda score: (score.f1 is None, score.f1 or 0.0))
 
 

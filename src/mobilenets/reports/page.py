@@ -8,7 +8,7 @@ from mobilenets.base.files import write_text
 from mobilenets.base.run import Run
 from mobilenets.reports import figures, wording
 from mobilenets.reports.facts import Facts, gather
-from mobilenets.reports.measures import mixups, per_class
+from mobilenets.reports.measures import mixups, per_class, worst_first
 from mobilenets.reports.pictures import surest
 from mobilenets.reports.usage import snippets
 
@@ -81,7 +81,7 @@ def _mistakes(facts: Facts) -> dict[str, Any]:
         "matrix": matrix if len(matrix) <= figures.NAMED else [],
         "short": figures.short,
         "mixups": mixups(matrix, labels),
-        "classes": per_class(matrix, labels),
+        "classes": worst_first(per_class(matrix, labels)),
         "wrong": surest(predictions, labels, root, right=False),
         "right": surest(predictions, labels, root, right=True),
         "has_predictions": bool(predictions),

@@ -1,12 +1,18 @@
 """Classification: the loss, the metric and the reading of probabilities."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from mobilenets.data.dataset import Sample
+
+DIGITS = 6  # of a score that is shown or stored; float32 holds hardly more
 
 
 def loss(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None) -> Tensor:
@@ -41,46 +47,59 @@ def mixed(pixels: Tensor, targets: Tensor, classes: int, alpha: float, seed: int
     return pixels.lerp(pixels.flip(0), 1 - share), whole.lerp(whole.flip(0), 1 - share)
 
 
-class Metric:
-    """Top-1, top-5, confusion, precision and recall over all that was shown to it."""
+@dataclass(frozen=True)
+class Scored:
+    """Scores (N, classes) for N images, probabilities or logits, and their true classes (N,)."""
 
-    def __init__(self, classes: int) -> None:
-        """Start empty. With fewer than five classes, top-5 counts as many as there are."""
-        from torchmetrics import MetricCollection  # seconds of import that training alone needs
-        from torchmetrics.classification import (
-            MulticlassAccuracy,
-            MulticlassConfusionMatrix,
-            MulticlassPrecision,
-            MulticlassRecall,
-        )
+    scores: np.ndarray
+    truth: np.ndarray
 
-        self._metrics = MetricCollection(
+    @property
+    def predicted(self) -> np.ndarray:
+        """The highest class of each image (N,); among equals the lower index."""
+        best: np.ndarray = self.scores.argmax(axis=1)
+        return best
+
+    @property
+    def top1(self) -> float:
+        """The share of images whose highest class is the true one."""
+        return float((self.predicted == self.truth).mean())
+
+    def top(self, k: int) -> float:
+        """The share of images whose true class is among the `k` highest; all are, where there are no more."""
+        return float((ranked(self.scores)[:, :k] == self.truth[:, None]).any(axis=1).mean())
+
+    def confusion(self) -> list[list[int]]:
+        """Counts, one row per true class, one column per predicted class."""
+        classes = self.scores.shape[1]
+        counts = np.zeros((classes, classes), dtype=int)
+        np.add.at(counts, (self.truth, self.predicted), 1)
+        return counts.tolist()
+
+    def predictions(self, samples: Sequence[Sample], root: Path) -> list[dict[str, Any]]:
+        """File below `root`, true class, predicted class and its score of every image."""
+        return [
             {
-                "top1": MulticlassAccuracy(classes, average="micro"),
-                "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
-                "precision": MulticlassPrecision(classes, average=None, zero_division=0),
-                "recall": MulticlassRecall(classes, average=None, zero_division=0),
-                "confusion": MulticlassConfusionMatrix(classes),
+                "file": sample.path.relative_to(root).as_posix(),
+                "label": int(label),
+                "predicted": int(guess),
+                "score": round(float(row[guess]), DIGITS),
             }
-        )
-
-    def update(self, scores: Tensor, labels: Tensor) -> None:
-        """Take in logits or probabilities (B, classes) and the true classes (B,)."""
-        self._metrics.update(scores.float().cpu(), labels.cpu())
-
-    def compute(self) -> dict[str, Any]:
-        """`top1` and `top5` as shares from 0 to 1; per class, in class order, the lists `precision` and
-        `recall` (0 where there is nothing to judge) and `confusion`, one row per true class.
-        """
-        return {name: value.tolist() for name, value in self._metrics.compute().items()}
+            for sample, label, guess, row in zip(
+                samples, self.truth, self.predicted, self.scores, strict=True
+            )
+        ]
 
 
-def decode(probabilities: Tensor, labels: Sequence[str], top: int = 1) -> list[list[dict[str, Any]]]:
-    """The `top` most probable classes of each row (B, classes), best first: `index`, `label`, `score`."""
-    scores, indices = probabilities.sort(
-        dim=1, descending=True, stable=True
-    )  # equal scores: lower index first
+def ranked(scores: np.ndarray) -> np.ndarray:
+    """The classes of each row of scores (N, classes), highest first; among equals the lower index first."""
+    order: np.ndarray = np.argsort(-scores, axis=1, kind="stable")
+    return order
+
+
+def decode(probabilities: np.ndarray, labels: Sequence[str], top: int = 1) -> list[list[dict[str, Any]]]:
+    """The `top` most probable classes of each row (N, classes), best first: `index`, `label`, `score`."""
     return [
-        [{"index": i, "label": labels[i], "score": score} for i, score in zip(row, values, strict=True)]
-        for row, values in zip(indices[:, :top].tolist(), scores[:, :top].tolist(), strict=True)
+        [{"index": i, "label": labels[i], "score": round(float(row[i]), DIGITS)} for i in best]
+        for row, best in zip(probabilities, ranked(probabilities)[:, :top].tolist(), strict=True)
     ]

@@ -54,5 +54,5 @@ def evaluate(
         probabilities=scores.softmax(dim=1),
         truth=classes,
         loss=classify.loss(scores, classes).item(),
-        top1=(scores.argmax(dim=1) == classes).double().mean().item(),
+        top1=classify.Scored(scores.numpy(), classes.numpy()).top1,
     )
