@@ -1,7 +1,7 @@
-from contextlib import suppress
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenets.base.errors import UsageError
@@ -33,7 +33,23 @@ def test_what_is_no_time(text, message):
         parse_budget(text)
 
 
-@given(st.text(max_size=12))
-def test_any_text_is_a_time_or_refused(text):
-    with suppress(UsageError):
-        assert parse_budget(text) > 0
+NUMBER = r"[0-9]{0,3}\.?[0-9]{1,3}"
+
+
+@given(st.from_regex(rf"\A *{NUMBER} *(us|µs|ms|s|MS) *\Z"))
+def test_any_number_with_a_unit_is_a_time(text):
+    number, unit = re.fullmatch(r" *([\d.]+) *(\w+) *", text).groups()
+    ms = float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit.lower().replace("µ", "u")]
+    if ms:
+        assert parse_budget(text) == pytest.approx(ms)
+    else:
+        with pytest.raises(UsageError, match="more than nothing"):
+            parse_budget(text)
+
+
+@given(st.text(max_size=12) | st.text("0123456789.-+e msuµ\n", max_size=6))
+def test_any_other_text_is_refused_in_one_line(text):
+    assume(not re.fullmatch(rf"\s*{NUMBER} *(us|µs|ms|s)\s*", text.lower()))
+    with pytest.raises(UsageError) as caught:
+        parse_budget(text)
+    assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ def parse_budget(text: str) -> float:
         raise UsageError(f"budget must be a time like 5ms, got {text!r}")
     number, unit = float(match[1]), match[2]
     if not unit:
-        raise UsageError(f"budget needs a unit, got {text!r}; write {text}ms if milliseconds are meant")
+        raise UsageError(f"budget needs a unit, got {text!r}; write {match[1]}ms if milliseconds are meant")
     if unit not in UNITS:
         raise UsageError(f"budget has the unit {unit!r}; known are {', '.join(UNITS)}")
     if number == 0:
