@@ -55,6 +55,31 @@ def test_people_get_words(evaluating, capsys):
     assert "75.0 % top-1 on 4 images (test)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_of_several_processes_one_prints_the_result(flags, monkeypatch, capsys):
+    job = ModuleType("mobilenets.jobs.train")
+    job.train = lambda *values, **more: DOCUMENT
+    monkeypatch.setitem(sys.modules, "mobilenets.jobs.train", job)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["train", "data", *flags]) == 0
+        said.append(capsys.readouterr().out)
+    assert "0.75" in said[0]
+    assert said[1] == ""
+
+
+def test_several_processes_are_for_training_only(evaluating, monkeypatch, capsys):
+    evaluating(lambda *values, **more: DOCUMENT)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["evaluate", "model", "data"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "error: evaluate is work for one process; use torchrun for train only\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [

@@ -6,6 +6,7 @@ from importlib import import_module, metadata
 import pytest
 
 import mobilenets
+from mobilenets.cli.conduct import parameters
 from mobilenets.cli.main import COMMANDS
 
 SHARED = {"json", "config", "debug"}
@@ -19,8 +20,9 @@ def job_of(name):
 
 def defaults(function):
     """The parameters of a function and their defaults, paths as text."""
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default if p.default in (None, p.empty) else str(p.default) for p in parameters}
+    return {
+        p.name: p.default if p.default in (None, p.empty) else str(p.default) for p in parameters(function)
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,11 +1,17 @@
 """What a person sees: notes and progress on stderr, results on stdout, one JSON document with --json."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+
+
+def is_first() -> bool:
+    """Whether this process speaks for all of those that `torchrun` started; true without it."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def say(message: str) -> None:
@@ -20,7 +26,7 @@ def emit(document: Any) -> None:
 
 def track(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
     """Pass `items` through under a progress bar on stderr; silent when stderr is not a terminal."""
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() and is_first()):
         yield from items
         return
     with progress() as bar:
@@ -34,7 +40,9 @@ def progress() -> Any:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     terminal = Console(stderr=True)
-    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
+    return Progress(
+        *columns, console=terminal, transient=True, disable=not (terminal.is_terminal and is_first())
+    )
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]], right: Iterable[int] = ()) -> str:

@@ -1,6 +1,6 @@
 """`mobilenets benchmark`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -14,11 +14,8 @@ def benchmark(
     ],
     *,
     target: options.Target = "litert:cpu:1",
-    weights: options.Weights = None,
-    width: options.Width = None,
-    resolution: options.Resolution = None,
-    dialect: options.Dialect = None,
     seconds: Annotated[float, typer.Option(metavar="S", help="How long to measure each.")] = 2.0,
+    **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Measure the latency of networks on a target.
 
@@ -33,11 +30,8 @@ def benchmark(
     return job(
         models,
         target=target,
-        weights=weights,
-        width=width,
-        resolution=resolution,
-        dialect=dialect,
         seconds=seconds,
+        **named,
     )
 
 

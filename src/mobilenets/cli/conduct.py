@@ -9,16 +9,17 @@ from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from mobilenets.base.console import emit, say
-from mobilenets.base.errors import MobilenetsError, UnknownName, shown
+from mobilenets.base.console import emit, is_first, say
+from mobilenets.base.errors import MobilenetsError, UnknownName, UsageError, shown
 from mobilenets.cli.config import read_config
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's; typer carries a click of its own
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+SHARED_WORK = ("train",)  # what several processes can do together
 
 
 def run(name: str, words: Sequence[str]) -> int:
@@ -63,19 +64,39 @@ def conducted(module: ModuleType, name: str) -> Callable[..., int]:
     function = getattr(module, name)
 
     def command(*, json: bool, config: object, debug: bool, **values: Any) -> int:  # noqa: ARG001
+        if name not in SHARED_WORK and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise UsageError(
+                f"{name} is work for one process; use torchrun for {', '.join(SHARED_WORK)} only"
+            )
         with stdout_kept():
             document = function(**values)
         with broken_pipe_ignored():
-            emit(document) if json else module.show(document)
+            if is_first():
+                emit(document) if json else module.show(document)
             sys.stdout.flush()
         return module.status(document) if hasattr(module, "status") else 0
 
     command.__doc__ = function.__doc__
-    own, shared = inspect.signature(function), inspect.signature(_shared)
-    parameters = [*own.parameters.values(), *shared.parameters.values()]
-    command.__signature__ = own.replace(parameters=parameters, return_annotation=int)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    taken = [*parameters(function), *parameters(_shared)]
+    command.__signature__ = inspect.Signature(taken, return_annotation=int)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in taken}
     return command
+
+
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """What a command takes; the options of a group, `**group: Unpack[...]`, singly and None by default."""
+    taken: list[inspect.Parameter] = []
+    for one in inspect.signature(function).parameters.values():
+        if one.kind is not one.VAR_KEYWORD:
+            taken.append(one)
+            continue
+        (group,) = get_args(one.annotation)
+        options = get_type_hints(group, include_extras=True)
+        taken += [
+            one.replace(name=name, kind=one.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in options.items()
+        ]
+    return taken
 
 
 def _shared(

@@ -1,6 +1,6 @@
 """`mobilenets evaluate`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -17,13 +17,10 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="train, val or test; if not given, the one held out.")
     ] = None,
-    weights: options.Weights = None,
-    width: options.Width = None,
-    resolution: options.Resolution = None,
-    dialect: options.Dialect = None,
     target: options.Where = None,
     val: options.Val = 0.1,
     seed: options.Seed = 0,
+    **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Measure the accuracy of a run or file on labelled images.
 
@@ -39,13 +36,10 @@ def evaluate(
         model,
         data,
         split=split,
-        weights=weights,
-        width=width,
-        resolution=resolution,
-        dialect=dialect,
         target=target,
         val=val,
         seed=seed,
+        **named,
     )
 
 

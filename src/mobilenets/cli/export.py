@@ -1,7 +1,7 @@
 """`mobilenets export`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -17,13 +17,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to; if not given, the run's exports folder.")
     ] = None,
-    weights: options.Weights = None,
-    width: options.Width = None,
-    resolution: options.Resolution = None,
-    dialect: options.Dialect = None,
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Images to compare the file with the network on.")
     ] = None,
+    **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Write a network as a file for a runtime, and verify the file.
 
@@ -42,11 +39,8 @@ def export(
         to=to,
         precision=precision,
         out=out,
-        weights=weights,
-        width=width,
-        resolution=resolution,
-        dialect=dialect,
         data=data,
+        **named,
     )
 
 

@@ -1,7 +1,7 @@
 """`mobilenets fit`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -30,10 +30,7 @@ def fit(
     margin: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the budget left free when a network is chosen.")
     ] = 0.1,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    lr: options.LearningRate = None,
-    settings: options.Assignments = None,
+    **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Train, export and verify the best network that meets a latency budget.
 
@@ -63,7 +60,7 @@ def fit(
         val=val,
         seed=seed,
         margin=margin,
-        settings=collect(settings, epochs=epochs, batch_size=batch_size, lr=lr),
+        settings=collect(**training),
     )
 
 

@@ -1,7 +1,10 @@
-"""The options that several commands share."""
+"""The options that several commands share.
+
+A command takes a group of them as `**group: Unpack[...]`; `conduct.parameters` makes single options of it.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -67,3 +70,21 @@ Assignments = Annotated[
         "--set", metavar="KEY=VALUE", help="Any other training setting; may be given several times."
     ),
 ]
+
+
+class Named(TypedDict):
+    """What goes with the name of a network; runs and files say these themselves."""
+
+    weights: Weights
+    width: Width
+    resolution: Resolution
+    dialect: Dialect
+
+
+class Training(TypedDict):
+    """Training settings: the usual ones by flags of their own. `settings.collect` joins them."""
+
+    epochs: Epochs
+    batch_size: BatchSize
+    lr: LearningRate
+    settings: Assignments

@@ -1,7 +1,7 @@
 """`mobilenets predict`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -20,11 +20,8 @@ def predict(
             metavar="PATH", help="Also write them: a .csv or .json file, or a folder for drawn images."
         ),
     ] = None,
-    weights: options.Weights = None,
-    width: options.Width = None,
-    resolution: options.Resolution = None,
-    dialect: options.Dialect = None,
     target: options.Where = None,
+    **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Name what is on images.
 
@@ -41,11 +38,8 @@ def predict(
         images,
         top=top,
         out=out,
-        weights=weights,
-        width=width,
-        resolution=resolution,
-        dialect=dialect,
         target=target,
+        **named,
     )
 
 

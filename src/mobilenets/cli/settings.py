@@ -6,21 +6,22 @@ from typing import Any
 from mobilenets.base.errors import UsageError
 
 
-def collect(assignments: Iterable[str] | None, **flags: Any) -> dict[str, Any] | None:
-    """The settings that were given, by name; None when there are none. Values are read as YAML.
+def collect(settings: Iterable[str] | None, **flags: Any) -> dict[str, Any] | None:
+    """The settings that were given, by flags and as assignments, by name; None when there are none.
 
+    Values of assignments are read as YAML.
     Raises UsageError for what is no assignment and for a setting that is given twice.
     """
-    settings = {key: value for key, value in flags.items() if value is not None}
-    for assignment in assignments or ():
+    found = {key: value for key, value in flags.items() if value is not None}
+    for assignment in settings or ():
         key, sign, text = assignment.partition("=")
         key = key.strip().replace("-", "_")
         if not sign or not key:
             raise UsageError(f"--set takes key=value, got {assignment!r}")
-        if key in settings:
-            raise UsageError(f"the setting {key} is given twice: {settings[key]} and {text}; give it once")
-        settings[key] = _value(key, text)
-    return settings or None
+        if key in found:
+            raise UsageError(f"the setting {key} is given twice: {found[key]} and {text}; give it once")
+        found[key] = _value(key, text)
+    return found or None
 
 
 def _value(key: str, text: str) -> Any:

@@ -1,7 +1,7 @@
 """`mobilenets train`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -24,10 +24,7 @@ def train(
     out: options.RunFolder = Path("runs/train"),
     val: options.Val = 0.1,
     seed: options.Seed = 0,
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    lr: options.LearningRate = None,
-    settings: options.Assignments = None,
+    **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Train one network on images.
 
@@ -51,7 +48,7 @@ def train(
         out=out,
         val=val,
         seed=seed,
-        settings=collect(settings, epochs=epochs, batch_size=batch_size, lr=lr),
+        settings=collect(**training),
     )
 
 
