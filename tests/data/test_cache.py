@@ -1,4 +1,5 @@
 import os
+import pickle
 import resource
 import time
 from dataclasses import replace
@@ -49,6 +50,21 @@ def test_in_memory_it_holds_the_resized_images(home, paths):
     cache = build_cache(paths, RECORD)
     assert same(cache, expected(paths))
     assert not home.exists()
+
+
+@pytest.mark.parametrize(("limit", "most"), [(2**30, 10**6), (30_000, 1000)])
+def test_worker_processes_get_it_whole_or_by_name(home, paths, limit, most):
+    cache = build_cache(paths, RECORD, limit_bytes=limit)
+    sent = pickle.dumps(cache)
+    assert len(sent) < most
+    assert same(pickle.loads(sent), expected(paths))
+
+
+def test_a_worker_process_names_a_file_that_has_gone(home, paths):
+    sent = pickle.dumps(build_cache(paths, RECORD, limit_bytes=0))
+    next(home.iterdir()).unlink()
+    with pytest.raises(StorageError, match=r"\.pixels cannot be read back"):
+        pickle.loads(sent)
 
 
 def test_on_disk_it_holds_the_same(home, paths):

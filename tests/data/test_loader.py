@@ -1,3 +1,4 @@
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.data.augment import augmentation
-from mobilenets.data.cache import build_cache
+from mobilenets.data.cache import LIMIT, build_cache
 from mobilenets.data.loader import eval_batches, shuffled, steps_per_epoch, train_batches
 from mobilenets.data.preprocess import read_pixels
 
@@ -66,6 +67,24 @@ def test_the_rest_is_dropped_on_wish(cache):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(cache, workers):
     assert equal(batches(cache), batches(cache, workers=workers))
+
+
+@pytest.fixture
+def spawning():
+    """Worker processes that begin from nothing, as on macOS and Windows."""
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [LIMIT, 0])
+def test_spawned_workers_change_nothing(paths, tmp_path, monkeypatch, spawning, limit):
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    cache = build_cache(paths, RECORD, limit)
+    assert isinstance(cache.buffer, np.memmap) == (limit == 0)
+    assert equal(batches(cache), batches(cache, workers=2))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

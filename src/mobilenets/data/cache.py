@@ -3,12 +3,12 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
@@ -48,6 +48,12 @@ class ImageCache:
         start = int(self.starts[index])
         flat = torch.frombuffer(self.buffer, dtype=torch.uint8, count=3 * height * width, offset=start)
         return flat.view(height, width, 3).permute(2, 0, 1)
+
+    def __reduce__(self) -> tuple[Callable[..., "ImageCache"], tuple[Any, ...]]:
+        """What reaches a worker process that is not forked: the name of a mapped file, not its content."""
+        if isinstance(self.buffer, np.memmap):
+            return _reopened, (Path(str(self.buffer.filename)), len(self))
+        return ImageCache, (self.buffer, self.sizes, self.starts)
 
 
 def build_cache(paths: Sequence[Path], record: Preprocess, limit_bytes: int = LIMIT) -> ImageCache:
@@ -93,6 +99,11 @@ def _on_disk(file: Path, held: list[np.ndarray], rest: Iterator[np.ndarray], cou
         held.clear()
         sizes += [_put(out, image) for image in rest]
         out.write(np.array(sizes, np.int64).tobytes())
+    return _reopened(file, count)
+
+
+def _reopened(file: Path, count: int) -> ImageCache:
+    """The cache in a file that was written before. Raises StorageError when it is not whole any more."""
     if stored := _opened(file, count):
         return stored
     raise StorageError(f"{file} cannot be read back; delete it and run the same command again")
