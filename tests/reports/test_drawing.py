@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mobilenets.reports.drawing import contact_sheet, draw_prediction
+from mobilenets.reports.drawing import draw_prediction
 
 
 @pytest.mark.parametrize("label", ["cat", "", "猫 🐈 Käse", "x" * 500, "two\nlines", "\ud800", "مرحبا"])
@@ -35,20 +35,3 @@ def test_any_mode_and_size(mode, size):
     picture = draw_prediction(Image.new(mode, size), "cat", 1.0)
     assert picture.width >= 80
     assert max(picture.size) <= 1280 + 64
-
-
-def test_a_contact_sheet_keeps_all_pictures_in_order():
-    colours = ["red", "lime", "blue", "black", "cyan"]
-    sheet = contact_sheet([Image.new("RGB", (40, 30), colour) for colour in colours], columns=3)
-    assert sheet.size == (3 * 48 + 8, 2 * 38 + 8)
-    for i, colour in enumerate(colours):
-        row, column = divmod(i, 3)
-        assert sheet.getpixel((8 + column * 48 + 20, 8 + row * 38 + 15)) == Image.new(
-            "RGB", (1, 1), colour
-        ).getpixel((0, 0))
-
-
-@pytest.mark.parametrize(("count", "columns"), [(0, 3), (2, 0)])
-def test_a_contact_sheet_of_nothing_is_refused(count, columns):
-    with pytest.raises(ValueError, match="at least one"):
-        contact_sheet([Image.new("RGB", (4, 4))] * count, columns)

@@ -123,9 +123,9 @@ def test_many_classes_show_pairs_in_place_of_the_matrix(tmp_path):
     labels = [f"class {i:03}" for i in range(150)]
     run = fit_folder(tmp_path / "run", labels, n=2000, errors=200, images=40)
     edited(run.result, weights="none", met=False, latency_ms=6.0)
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock: machines may be busy
     page = opened(run)
-    assert time.perf_counter() - start < 10  # alone about one second; machines may be busy
+    assert time.process_time() - start < 10  # about one second
     assert "Which class is taken for which" not in page.text
     assert "Most confused pairs" in page.text
     assert "class 149" in page.text

@@ -40,8 +40,9 @@ def benchmark(
         raise UsageError(f"seconds must be more than 0, got {seconds}")
     sessions = {}
     for name in names:
-        sized = (width, resolution, dialect) if not Path(name).exists() else (None, None, None)
-        asked = Asked(name, weights if not Path(name).exists() else None, *sized)
+        asked = Asked(name)
+        if asked.is_name:
+            asked = Asked(name, weights, width, resolution, dialect)
         sessions[name] = open_session(file_for(asked, wanted.runtime), wanted)
     if len(sessions) == 1:
         timings = {name: bench.measure(session, seconds=seconds) for name, session in sessions.items()}

@@ -14,6 +14,7 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import RunError, UsageError, WeightsError
 from mobilenets.base.files import cache_folder, sha256
 from mobilenets.base.run import environment, find_run
+from mobilenets.runtimes.target import RUNTIMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mobilenets.nn import Network
     from mobilenets.runtimes import Session, Target
 
-SUFFIX = {"torch": ".safetensors", "litert": ".tflite", "onnx": ".onnx"}
+SUFFIX = RUNTIMES  # of the file that a runtime opens
 SAMPLES = 16  # images on which an exported file is compared with the network
 
 

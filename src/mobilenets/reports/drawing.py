@@ -1,6 +1,5 @@
 """Pictures with what was seen in them written beneath."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,7 +8,6 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 160, 1280  # sides in pixels between which a picture is drawn, so that its caption can be read
 INK, PAPER = (255, 255, 255), (28, 32, 38)
-GAP = 8
 
 
 def draw_prediction(image: "Image", label: str, score: float) -> "Image":
@@ -31,27 +29,6 @@ def draw_prediction(image: "Image", label: str, score: float) -> "Image":
     room = picture.width - 3 * edge - font.getlength(share)
     pen.text((edge, middle), _fitting(label, font, room), fill=INK, font=font, anchor="lm")
     return canvas
-
-
-def contact_sheet(images: Sequence["Image"], columns: int = 4) -> "Image":
-    """Pictures side by side in rows of `columns`, each scaled to the same cell, on white.
-
-    Raises ValueError without images or columns.
-    """
-    from PIL import Image, ImageOps
-
-    if not images or columns < 1:
-        raise ValueError(
-            f"a contact sheet needs images and columns, got {len(images)} and {columns}; give at least one"
-        )
-    cell = (max(image.width for image in images), max(image.height for image in images))
-    across, down = min(columns, len(images)), -(-len(images) // columns)
-    sheet = Image.new("RGB", (across * (cell[0] + GAP) + GAP, down * (cell[1] + GAP) + GAP), "white")
-    for i, image in enumerate(images):
-        row, column = divmod(i, columns)
-        place = (GAP + column * (cell[0] + GAP), GAP + row * (cell[1] + GAP))
-        sheet.paste(ImageOps.pad(image.convert("RGB"), cell, color="white"), place)
-    return sheet
 
 
 def _sized(image: "Image") -> "Image":
