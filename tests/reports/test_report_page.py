@@ -106,6 +106,16 @@ def test_a_training_alone_shows_its_best_epoch(tmp_path):
     assert "img" not in page.tags
 
 
+def test_the_epoch_that_is_named_is_the_one_whose_weights_are_kept(tmp_path):
+    run = train_folder(tmp_path / "run", ["cat", "dog"])
+    edited(run.dataset, counts={"val": [200, 200]})
+    rows = [f"{epoch},1.0,0.1,1.0,1.0,{top1}" for epoch, top1 in enumerate((0.8, 0.84, 0.83, 0.6), 1)]
+    run.metrics.write_text("\n".join(["epoch,seconds,lr,train_loss,val_loss,top1", *rows]))
+    page = opened(run)
+    assert "the best was 3 with 83.0 %" in page.text  # one standard error is 1.8 points
+    assert "84.0 %" not in page.text
+
+
 def test_names_from_the_data_stay_text(tmp_path):
     run = fit_folder(tmp_path / "run", HOSTILE)
     edited(run.candidates, candidates=[

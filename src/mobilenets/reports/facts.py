@@ -60,9 +60,18 @@ class Facts:
 
     @property
     def best(self) -> Row | None:
-        """The epoch with the highest validation top-1, the first of equals."""
-        scored = [row for row in self.metrics if row.get("top1") is not None]
-        return max(scored, key=lambda row: row["top1"] or 0.0, default=None)
+        """The epoch whose weights the training keeps, by the rule of the training itself."""
+        from mobilenets.training.progress import best_row, highest_row
+
+        rows = [
+            {**row, "val_loss": row.get("val_loss") or 0.0}
+            for row in self.metrics
+            if 0 <= (-1.0 if (top1 := row.get("top1")) is None else top1) <= 1
+        ]
+        if not rows:
+            return None
+        held = sum(self.dataset.get("counts", {}).get("val", []))
+        return best_row(rows, held) if held else highest_row(rows)
 
     @property
     def value(self) -> float | None:

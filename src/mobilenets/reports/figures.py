@@ -56,8 +56,8 @@ def _style() -> Iterator[None]:
         yield
 
 
-def curves(rows: Sequence[dict[str, float | None]]) -> "Figure":
-    """Loss, top-1 and learning rate over the epochs; `rows` are those of metrics.csv."""
+def curves(rows: Sequence[dict[str, float | None]], best: dict[str, float | None] | None) -> "Figure":
+    """Loss, top-1 and learning rate over the epochs; `rows` are those of metrics.csv, `best` is ringed."""
     with _style():
         figure = _figure(9.4, 2.7)
         loss, top1, lr = figure.subplots(1, 3)
@@ -67,7 +67,8 @@ def curves(rows: Sequence[dict[str, float | None]]) -> "Figure":
         loss.legend()
         _line(top1, rows, "top1", GREEN, scale=100)
         top1.set_title("top-1 on val, %")
-        _mark_best(top1, rows)
+        if best is not None:
+            _ring(top1, _epoch(best, 0), best["top1"] or 0.0)
         _line(lr, rows, "lr", PURPLE)
         lr.set_title("learning rate")
         for axes in (loss, top1, lr):
@@ -174,17 +175,12 @@ def _line(axes: "Axes", rows: Sequence[dict[str, float | None]], key: str, colou
               markersize=3)  # fmt: skip
 
 
-def _mark_best(axes: "Axes", rows: Sequence[dict[str, float | None]]) -> None:
-    """Ring the best epoch and write its figure beside it."""
-    scored = [
-        (row["top1"] or 0.0, _epoch(row, i)) for i, row in enumerate(rows) if row.get("top1") is not None
-    ]
-    if scored:
-        value, epoch = max(scored, key=lambda pair: pair[0])
-        axes.scatter(epoch, value * 100, s=70, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
-        axes.annotate(f"{value:.1%}", (epoch, value * 100), (0, -9), textcoords="offset points", ha="center",
-                      va="top", color=ORANGE)  # fmt: skip
-        axes.margins(y=0.2)
+def _ring(axes: "Axes", epoch: float, top1: float) -> None:
+    """Ring an epoch and write its figure beside it."""
+    axes.scatter(epoch, top1 * 100, s=70, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
+    axes.annotate(f"{top1:.1%}", (epoch, top1 * 100), (0, -9), textcoords="offset points", ha="center",
+                  va="top", color=ORANGE)  # fmt: skip
+    axes.margins(y=0.2)
 
 
 def _epoch(row: dict[str, float | None], index: int) -> float:

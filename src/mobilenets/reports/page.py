@@ -63,7 +63,9 @@ def _headline(facts: Facts) -> dict[str, Any]:
 
 def _training(facts: Facts) -> dict[str, Any]:
     """The curves and the best epoch."""
-    return {"curves": _figure(figures.curves(facts.metrics), facts, "curves") if facts.metrics else None}
+    if not facts.metrics:
+        return {"curves": None}
+    return {"curves": _figure(figures.curves(facts.metrics, facts.best), facts, "curves")}
 
 
 def _mistakes(facts: Facts) -> dict[str, Any]:
