@@ -5,8 +5,16 @@ from typing import get_args
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from mobilenets.arch import Arch, Classifier, Conv, Dialect, Inverted, Separable
-from mobilenets.arch.spec import Activation, HiddenKind, Padding
+from mobilenets.arch import (
+    Arch,
+    Attention,
+    Classifier,
+    Dialect,
+    Fused,
+    Inverted,
+    Universal,
+)  # fmt: skip
+from mobilenets.arch.spec import Activation, Antialias, Block, Gate, HiddenKind, Padding, Shift
 from mobilenets.base.errors import ArchError
 
 # A busy machine is no failure.
@@ -14,23 +22,56 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 activations = st.sampled_from(get_args(Activation))
+antialiases = st.sampled_from(get_args(Antialias))
 kernels = st.sampled_from((1, 3, 5, 7))
 strides = st.sampled_from((1, 2))
 counts = st.integers(1, 48)
+BLOCKS = get_args(Block)
 
 
 @st.composite
 def blocks(draw, channels):
     """Any block that fits an input of `channels`."""
-    shared = {"kernel": draw(kernels), "stride": draw(strides), "activation": draw(activations)}
+    shared = {"stride": draw(strides), "activation": draw(activations)}
     # now and then the output equals the input, so that residuals happen
     out = draw(st.one_of(st.just(channels), counts))
-    kind = draw(st.sampled_from((Conv, Separable, Inverted)))
-    if kind is not Inverted:
-        return kind(out=out, **shared)
+    kind = draw(st.sampled_from(BLOCKS))
+    match kind.__name__:
+        case "Conv" | "Separable":
+            return kind(draw(kernels), out, **shared)
+        case "Inverted":
+            return draw(inverted(channels, out, shared))
+        case "Fused":
+            groups = draw(st.sampled_from([n for n in (1, 1, 2, 3) if channels % n == 0]))
+            hidden = groups * draw(st.integers(1, 16))
+            extra = {"residual": draw(st.booleans()), "antialias": draw(antialiases)}
+            return Fused(draw(kernels), hidden, out, groups=groups, **shared, **extra)
+        case "Universal":
+            start, kernel = draw(st.sampled_from((0, 3, 5))), draw(st.sampled_from((0, 3, 5)))
+            stride = shared.pop("stride") if start or kernel else 1
+            extra = {"gain": draw(st.booleans()), "antialias": draw(antialiases)}
+            return Universal(start, kernel, draw(counts), out, stride, shared["activation"], **extra)
+        case "Attention":
+            heads, key, value = (draw(st.integers(1, 4)) for _ in range(3))
+            return Attention(out, heads, key, value, draw(strides), draw(kernels), draw(st.booleans()))
+
+
+@st.composite
+def inverted(draw, channels, out, shared):
+    """An inverted residual, with or without expansion and squeeze-and-excitation."""
     expand = draw(st.booleans())
-    hidden = draw(counts) if expand else channels
-    return Inverted(hidden=hidden, out=out, squeeze=draw(st.integers(0, 12)), expand=expand, **shared)
+    return Inverted(
+        draw(kernels),
+        hidden=draw(counts) if expand else channels,
+        out=out,
+        squeeze=draw(st.integers(0, 12)),
+        expand=expand,
+        gate=draw(st.sampled_from(get_args(Gate))),
+        squeeze_activation=draw(activations),
+        residual=draw(st.booleans()),
+        dilation=draw(st.integers(1, 3)),
+        **shared,
+    )
 
 
 dialects = st.builds(
@@ -47,6 +88,7 @@ heads = st.builds(
     hidden=st.integers(0, 48),
     activation=activations,
     dropout=st.floats(0, 0.99),
+    shift=st.sampled_from(get_args(Shift)),
 )
 
 

@@ -6,7 +6,20 @@ import pytest
 from arch_strategies import archs
 from hypothesis import given
 
-from mobilenets.arch import Arch, Classifier, Conv, Dialect, Inverted, Separable, cost, lower, zoo
+from mobilenets.arch import (
+    Arch,
+    Attention,
+    Classifier,
+    Conv,
+    Dialect,
+    Fused,
+    Inverted,
+    Separable,
+    Universal,
+    cost,
+    lower,
+    zoo,
+)
 from mobilenets.arch.cost import cost_per_op
 
 PLAIN = Dialect("plain", 1e-3, 0.1)
@@ -27,6 +40,22 @@ def test_a_small_network_by_hand():
     assert cost(arch).macs == 16 * (stem + expand + depthwise + project) + 2 * squeeze + sum(head)
 
 
+def test_the_new_blocks_by_hand():
+    arch = tiny(
+        Fused(3, 8, 4, stride=2), Universal(3, 5, 16, 4, gain=True), Attention(4, 2, 3, 5, shrink=2),
+        head=Classifier(10, hidden=6, shift="norm"),
+    )  # fmt: skip
+    fused = 9 * 3 * 8, 8 * 4
+    universal = 9 * 4, 4 * 16, 25 * 16, 16 * 4
+    shrinks, shared, others = 2 * 9 * 4, 4 * 3 + 4 * 5, 4 * 6 + 10 * 4
+    head = 4 * 6, 6 * 10
+    norms = 2 * (8 + 4) + 2 * (4 + 16 + 16 + 4) + 2 * (4 + 4 + 4) + 2 * 6
+    gains_and_biases = 4 + 4 + 10
+    weights = sum(fused) + sum(universal) + shrinks + shared + others + sum(head)
+    assert cost(arch).params == weights + norms + gains_and_biases
+    assert cost(arch).macs == 16 * (sum(fused) + sum(universal) + others) + 4 * (shrinks + shared) + sum(head)
+
+
 @pytest.mark.parametrize(
     ("arch", "entries"),
     [
@@ -42,6 +71,13 @@ def test_a_small_network_by_hand():
         (tiny(Conv(3, 4, stride=2), Inverted(3, 8, 4, squeeze=2)), 128 + 8 + 128 + 64),
         # squeezing to more channels than there are: 8 to 100, while 8x1x1 waits to be scaled
         (tiny(Conv(3, 4, stride=2), Inverted(3, 8, 5, squeeze=100), resolution=2), 8 + 100 + 8),
+        # before smoothing a convolution runs at stride 1: 3x8x8 to 8x8x8
+        (tiny(Fused(3, 8, 4, stride=2, antialias="average")), 192 + 512),
+        # smoothing itself: 16x8x8 to 16x4x4
+        (tiny(Fused(3, 16, 4, stride=2, antialias="average"), resolution=8), 1024 + 256),
+        # attention of 2 heads over 16 pixels: the matches, the queries 6x4x4 and key 3x4x4 they come from,
+        # the value 3x4x4 they will be mixed with, and the 4x4x4 to be added to
+        (tiny(Conv(3, 4, stride=2), Attention(4, 2, 3, 3), head=Classifier(1)), 2 * 256 + 96 + 48 + 48 + 64),
         # a large classifier after a small body
         (tiny(Conv(1, 1, stride=2), resolution=2, head=Classifier(5000)), 1 + 5000),
     ],

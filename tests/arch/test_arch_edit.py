@@ -7,7 +7,7 @@ from arch_strategies import archs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.arch import Conv, Inverted, cost, edit, lower, zoo
+from mobilenets.arch import Attention, Conv, Fused, Inverted, Universal, cost, edit, lower, zoo
 from mobilenets.base.errors import ArchError
 
 V2 = zoo.find("mobilenet_v2")
@@ -97,7 +97,13 @@ def test_narrowing_any_network_keeps_its_residuals_and_costs_less(data):
         ):
             edit.narrow(arch, index, out=present - 1)
         return
-    narrowed = edit.narrow(arch, index, out=data.draw(st.integers(1, present - 1)))
+    out = data.draw(st.integers(1, present - 1))
+    fed = [arch.blocks[i + 1] for i in edit.tied(arch, index) if i + 1 < len(arch.blocks)]
+    if any(isinstance(block, Fused) and out % block.groups for block in fed):
+        with pytest.raises(ArchError, match=r"groups must divide \d+ \(the input\), got [23]$"):
+            edit.narrow(arch, index, out=out)
+        return
+    narrowed = edit.narrow(arch, index, out=out)
     assert residuals(arch) <= residuals(narrowed)
     assert cost(narrowed).params < cost(arch).params
     assert cost(narrowed).macs < cost(arch).macs
@@ -109,6 +115,23 @@ def test_what_is_added_to_the_image_cannot_be_narrowed():
         with pytest.raises(ArchError, match=rf"blocks\[{index}\]\.out is added to the image itself"):
             edit.narrow(arch, index, out=2)
     assert edit.narrow(arch, 2, out=4).blocks[2].out == 4
+
+
+def test_blocks_of_v4_are_narrowed_too():
+    arch = zoo.find("mobilenet_v4_hybrid_medium")
+    attention = next(i for i, block in enumerate(arch.blocks) if isinstance(block, Attention))
+    ties = edit.tied(arch, attention)
+    assert len(ties) == 12  # the whole stage of 160 channels is one sum
+    narrowed = edit.narrow(arch, attention, out=152)
+    assert {narrowed.blocks[i].out for i in ties} == {152}
+    assert residuals(narrowed) == residuals(arch)
+    assert edit.narrow(arch, 1, hidden=120).blocks[1] == replace(arch.blocks[1], hidden=120)
+    assert isinstance(arch.blocks[2], Universal)
+    assert edit.narrow(arch, 2, hidden=184).blocks[2] == replace(arch.blocks[2], hidden=184)
+    with pytest.raises(ArchError, match="has no expansion to narrow"):
+        edit.narrow(arch, attention, hidden=8)
+    with pytest.raises(ArchError, match="hidden must be a multiple of groups, got 62 and 3"):
+        edit.narrow(replace(arch, blocks=(Fused(3, 63, 8, groups=3),)), 0, hidden=62)
 
 
 def test_classes_and_resolution():

@@ -4,7 +4,7 @@ import pytest
 from arch_strategies import archs
 from hypothesis import given
 
-from mobilenets.arch import Classifier, Conv, Inverted, Separable, lower, zoo
+from mobilenets.arch import Attention, Classifier, Conv, Fused, Inverted, Separable, Universal, lower, zoo
 from mobilenets.arch.lower import lower_block
 
 
@@ -49,11 +49,18 @@ def test_sides_of_odd_inputs(resolution, sides):
         (Inverted(3, 32, 16, stride=2), 16, False),
         (Inverted(3, 32, 24), 16, False),
         (Inverted(3, 16, 16, expand=False), 16, True),
+        (Inverted(3, 32, 16, residual=False), 16, False),
+        (Fused(3, 32, 16), 16, True),
+        (Fused(3, 32, 16, residual=False), 16, False),
+        (Universal(0, 0, 32, 16), 16, True),
+        (Universal(3, 0, 32, 16, stride=2), 16, False),
+        (Attention(16, 2, 4, 4), 16, True),
+        (Attention(24, 2, 4, 4), 16, False),
         (Separable(3, 16), 16, False),
         (Conv(3, 16), 16, False),
     ],
 )
-def test_a_residual_needs_an_inverted_block_stride_one_and_equal_channels(block, cin, adds):
+def test_a_residual_needs_stride_one_and_equal_channels_in_a_block_that_may_add(block, cin, adds):
     assert lower_block(block, cin, 8).residual is adds
 
 
@@ -71,12 +78,47 @@ def test_the_residuals_of_v2_are_those_of_the_paper():
         (Inverted(3, 8, 8), ["expand", "depthwise", "project"]),
         (Inverted(3, 8, 8, squeeze=2),
          ["expand", "depthwise", *SQUEEZE, "project"]),
+        (Fused(3, 16, 8), ["expand", "project"]),
+        (Fused(3, 16, 8, stride=2, antialias="average"), ["expand", "smooth", "project"]),
+        (Universal(5, 3, 16, 8), ["start", "expand", "depthwise", "project"]),
+        (Universal(0, 3, 16, 8, gain=True), ["expand", "depthwise", "project", "gain"]),
+        (Universal(5, 0, 16, 8, stride=2, antialias="blur"), ["start", "smooth", "expand", "project"]),
+        (Universal(0, 0, 16, 8), ["expand", "project"]),
+        (Attention(8, 2, 4, 4, gain=False), ["norm", "query", "key", "value", "match", "mix", "project"]),
+        (Attention(8, 2, 4, 4, shrink=2), ["norm", "query", "key_shrink", "key", "value_shrink", "value",
+                                           "match", "mix", "project", "gain"]),
     ],
 )  # fmt: skip
 def test_what_a_block_is_made_of(block, names):
     ops = lower_block(block, 8, 4).ops
     assert [op.name for op in ops] == names
-    assert ops[-1].activation == ("none" if isinstance(block, Inverted) else block.activation)
+    assert ops[-1].activation == (block.activation if isinstance(block, Conv | Separable) else "none")
+
+
+@pytest.mark.parametrize(
+    ("block", "sides", "strided"),
+    [
+        (Universal(5, 3, 16, 8, stride=2), [9, 9, 5, 5], "depthwise"),
+        (Universal(5, 0, 16, 8, stride=2), [5, 5, 5], "start"),
+        (Universal(0, 3, 16, 8, stride=2), [9, 5, 5], "depthwise"),
+        (Universal(5, 3, 16, 8, stride=2, antialias="blur"), [9, 9, 9, 5, 5], "smooth"),
+        (Universal(5, 3, 16, 8, stride=2, antialias="average"), [9, 9, 9, 4, 4], "smooth"),
+        (Fused(3, 16, 8, stride=2), [5, 5], "expand"),
+        (Fused(3, 16, 8, stride=2, antialias="average"), [9, 4, 4], "smooth"),
+    ],
+)
+def test_where_a_block_strides(block, sides, strided):
+    ops = lower_block(block, 8, 9).ops
+    assert [op.side_out for op in ops] == sides
+    assert [op.name for op in ops if op.stride > 1] == [strided]
+
+
+def test_attention_looks_at_every_pixel_of_a_halved_map():
+    ops = {op.name: op for op in lower_block(Attention(8, 2, 4, 6, shrink=2), 8, 9).ops}
+    assert (ops["match"].cin, ops["match"].cout) == (2 * 4, 2 * 5 * 5)
+    assert (ops["mix"].cin, ops["mix"].cout) == (2 * 5 * 5, 2 * 6)
+    assert [name for name, op in ops.items() if op.norm] == ["norm", "key_shrink", "value_shrink"]
+    assert not any(op.bias for op in ops.values())
 
 
 def test_where_norms_and_biases_are():
@@ -119,11 +161,13 @@ def test_every_lowered_network_is_consistent(arch):
     channels, side = 3, arch.resolution
     for layer in lowered:
         assert (layer.ops[0].cin, layer.ops[0].side_in) == (channels, side)
+        made = {}
         for before, after in zip(layer.ops, layer.ops[1:], strict=False):
-            if after.kind == "scale":  # takes the tensor from before the squeeze, and the gate
-                assert before.cout == after.cin == after.cout
-            else:
-                assert after.cin == before.cout
+            made[before.name] = before
+            sources = [made[name] for name in after.reads or (before.name,)]
+            assert (sources[0].cout, sources[0].side_out) == (after.cin, after.side_in)
+            if after.kind == "scale":  # the gate has one entry per channel
+                assert (sources[1].cout, sources[1].side_out) == (after.cout, 1)
         for op in layer.ops:
             assert op.cin % op.groups == op.cout % op.groups == 0
         if layer.residual:

@@ -8,7 +8,7 @@ from mobilenets.base.errors import ArchError, UnknownName, UsageError
 
 
 def test_every_name_makes_a_network_that_says_its_family():
-    assert len(zoo.names()) > 15
+    assert len(zoo.names()) > 70
     for name in zoo.names():
         arch = zoo.find(name, resolution=96, classes=7)
         assert isinstance(arch, Arch)
@@ -47,6 +47,10 @@ def test_an_alias_may_be_given_the_width_it_has():
         ({"name": "mobilenet_v2", "width": -1.0}, "width must be"),
         ({"name": "mobilenet_v2", "resolution": 31}, "resolution must be from 32 to 4096 pixels, got 31"),
         ({"name": "mobilenet_v2", "resolution": 10**9}, "resolution must be"),
+        ({"name": "mobilenet_v2", "last_stage": "original"}, "no option of mobilenet_v2 'last_stage'"),
+        ({"name": "mobilenet_v3_large", "last_stage": "first"}, "no last stage 'first'; known: original, re"),
+        ({"name": "mobilenetv1_100h", "head": 512}, "mobilenetv1_100h has head 1024, 512 was asked; use mob"),
+        ({"name": "mobilenet_v2", "output_stride": 4}, "output_stride must be one of 32, 16, 8, got 4"),
     ],
 )
 def test_what_is_refused_as_wrong_use(given, message):
@@ -55,7 +59,7 @@ def test_what_is_refused_as_wrong_use(given, message):
 
 
 def test_a_name_like_nothing_lists_what_there_is():
-    with pytest.raises(UnknownName, match=r"^no model 'zzz'; known: mobilenet_v1, mobilenet_v2,"):
+    with pytest.raises(UnknownName, match=r"^no model 'zzz'; known: efficientnet_lite0, efficientnet_lite1,"):
         zoo.find("zzz")
 
 

@@ -3,9 +3,19 @@
 from mobilenets.arch.cost import Cost, cost
 from mobilenets.arch.lower import Layer, Lowered, Op, lower
 from mobilenets.arch.preprocess import Preprocess
-from mobilenets.arch.spec import Arch, Classifier, Conv, Dialect, Inverted, Separable
+from mobilenets.arch.spec import (
+    Arch,
+    Attention,
+    Classifier,
+    Conv,
+    Dialect,
+    Fused,
+    Inverted,
+    Separable,
+    Universal,
+)
 
 __all__ = [
-    "Arch", "Classifier", "Conv", "Cost", "Dialect", "Inverted", "Layer", "Lowered", "Op", "Preprocess",
-    "Separable", "cost", "lower",
+    "Arch", "Attention", "Classifier", "Conv", "Cost", "Dialect", "Fused", "Inverted", "Layer", "Lowered",
+    "Op", "Preprocess", "Separable", "Universal", "cost", "lower",
 ]  # fmt: skip

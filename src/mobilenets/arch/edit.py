@@ -7,7 +7,7 @@ each paper's rounding is known.
 from dataclasses import replace
 
 from mobilenets.arch.lower import lower
-from mobilenets.arch.spec import Arch, Block, Inverted
+from mobilenets.arch.spec import Arch, Block, Fused, Inverted, Universal
 from mobilenets.base.errors import ArchError
 
 
@@ -57,7 +57,9 @@ def at(arch: Arch, resolution: int) -> Arch:
 def _narrow_hidden(arch: Arch, index: int, hidden: int) -> Arch:
     """Fewer channels between expansion and projection."""
     block = arch.blocks[index]
-    if not isinstance(block, Inverted) or not block.expand:
+    if not isinstance(block, Inverted | Fused | Universal) or (
+        isinstance(block, Inverted) and not block.expand
+    ):
         raise ArchError(f"blocks[{index}] has no expansion to narrow; narrow its output instead")
     if not 0 < hidden < block.hidden:
         raise ArchError(
@@ -85,8 +87,10 @@ def _narrow_out(arch: Arch, index: int, out: int) -> Arch:
     return replace(arch, blocks=tuple(blocks))
 
 
-def _with_hidden(block: Inverted, hidden: int) -> Inverted:
+def _with_hidden(block: Inverted | Fused | Universal, hidden: int) -> Block:
     """The block with other hidden channels; squeeze-and-excitation keeps its share of them."""
+    if not isinstance(block, Inverted):
+        return replace(block, hidden=hidden)
     squeeze = max(1, block.squeeze * hidden // block.hidden) if block.squeeze else 0
     return replace(block, hidden=hidden, squeeze=squeeze)
 

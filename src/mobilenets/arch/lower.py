@@ -4,22 +4,38 @@ This is the only place that knows what a block is made of. Counting, building an
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Literal, assert_never
 
-from mobilenets.arch.spec import Arch, Block, Classifier, Conv, HiddenKind, Inverted, Separable
+from mobilenets.arch.spec import (
+    Antialias,
+    Arch,
+    Attention,
+    Block,
+    Classifier,
+    Conv,
+    Fused,
+    HiddenKind,
+    Inverted,
+    Separable,
+    Universal,
+)
 
-Kind = Literal["conv", "linear", "pool", "scale"]
-OpActivation = Literal["none", "relu", "relu6", "hardswish", "hardsigmoid"]
+Kind = Literal["conv", "linear", "pool", "scale", "norm", "gain", "match", "mix", "average", "blur"]
+OpActivation = Literal["none", "relu", "relu6", "hardswish", "gelu", "hardsigmoid", "sigmoid"]
 
 
 @dataclass(frozen=True)
 class Op:
     """One operation: `name` within its block, channels and square sides in and out.
 
-    kind "conv" (with `norm`: batch norm and no bias), "linear", "pool" (global average) or "scale" (the
-    channel-wise multiplication of squeeze-and-excitation).
+    kind "conv" (with `norm`: batch norm and no bias), "linear", "pool" (global average), "scale" (the
+    channel-wise multiplication of squeeze-and-excitation), "norm" (batch norm alone), "gain" (a learned
+    factor per channel), "match" (softmax of queries by keys: `groups` heads, each a channel per key pixel),
+    "mix" (values by those weights), "average" and "blur" (2x2 means and a 3x3 binomial filter, which halve
+    the map).
+    `reads` names the operations whose outputs it takes where that is not the one before.
     """
 
     name: str
@@ -34,6 +50,8 @@ class Op:
     norm: bool = False
     bias: bool = False
     activation: OpActivation = "none"
+    dilation: int = 1
+    reads: tuple[str, ...] = ()
 
     @cached_property
     def weights(self) -> int:
@@ -44,8 +62,9 @@ class Op:
 
     @cached_property
     def params(self) -> int:
-        """Learned numbers: weights, bias, scale and shift of the batch norm."""
-        return self.weights + (2 * self.cout if self.norm else 0) + (self.cout if self.bias else 0)
+        """Learned numbers: weights, bias or gain, scale and shift of the batch norm."""
+        per_channel = 2 * self.norm + (self.bias or self.kind == "gain")
+        return self.weights + per_channel * self.cout
 
     @cached_property
     def macs(self) -> int:
@@ -59,6 +78,7 @@ class Op:
 
 
 CALCULATING = ("conv", "linear")
+INPUT = "input"  # the input of a block, as an operation that reads it again would name it
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,26 +109,24 @@ class Layer:
 
 
 def _peak(ops: tuple[Op, ...], residual: bool) -> int:
-    """The most activation entries alive at once: an operation's input and output, and what waits for it.
+    """The most activation entries alive at once: every tensor lives from when it is made to its last reader.
 
-    A residual waits through its block; the tensor to be scaled waits through squeeze-and-excitation, whose
-    gate is there when it is scaled.
+    The block's own input is read by the first operation, and again at the end where it is added.
     """
-    first = ops[0]
-    kept = first.cin * first.side_in**2 if residual else 0
-    most, scaled = first.elements, 0
-    for op in ops[1:]:
-        match op.name:
-            case "squeeze.pool":
-                scaled = op.cin * op.side_in**2
-                waiting = kept
-            case "squeeze.reduce" | "squeeze.expand":
-                waiting = kept + scaled
-            case "squeeze.scale":
-                waiting = kept + op.cin
-            case _:
-                waiting = kept
-        most = max(most, op.elements + waiting)
+    readers: dict[str, int] = {INPUT: 0}
+    before = INPUT
+    for index, op in enumerate(ops):
+        for name in op.reads or (before,):
+            readers[name] = index
+        before = op.name
+    if residual:
+        readers[INPUT] = len(ops) - 1
+    alive = {INPUT: ops[0].cin * ops[0].side_in ** 2}
+    most = 0
+    for index, op in enumerate(ops):
+        alive[op.name] = op.cout * op.side_out**2
+        most = max(most, sum(alive.values()))
+        alive = {name: size for name, size in alive.items() if readers.get(name, index + 1) > index}
     return most
 
 
@@ -147,8 +165,10 @@ def lower(arch: Arch) -> Lowered:
 def lower_block(block: Block, cin: int, side: int) -> Layer:
     """The operations of one block on an input of `cin` channels and `side` pixels."""
     ops = tuple(_ops(block, cin, side))
-    residual = isinstance(block, Inverted) and block.stride == 1 and block.out == cin
-    return Layer(block, ops, residual)
+    may_add = isinstance(block, Universal | Attention) or (
+        isinstance(block, Inverted | Fused) and block.residual
+    )
+    return Layer(block, ops, may_add and block.stride == 1 and block.out == cin)
 
 
 def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
@@ -159,27 +179,92 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
             yield Op("", "conv", cin, block.out, side, small, block.kernel, block.stride, norm=True,
                      activation=block.activation)  # fmt: skip
         case Separable():
-            yield _depthwise(cin, side, small, block.kernel, block.stride, block.activation)
+            yield _depthwise("depthwise", cin, side, block.kernel, block.stride, block.activation)
             yield _pointwise("pointwise", cin, block.out, small, block.activation)
         case Inverted():
             if block.expand:
                 yield _pointwise("expand", cin, block.hidden, side, block.activation)
-            yield _depthwise(block.hidden, side, small, block.kernel, block.stride, block.activation)
+            yield _depthwise("depthwise", block.hidden, side, block.kernel, block.stride, block.activation,
+                             block.dilation)  # fmt: skip
             if block.squeeze:
-                yield from _squeeze(block.hidden, block.squeeze, small)
+                yield from _squeeze(block.hidden, block.squeeze, small, block.squeeze_activation, block.gate)
             yield _pointwise("project", block.hidden, block.out, small, "none")
+        case Fused():
+            yield from _fused(block, cin, side)
+        case Universal():
+            yield from _universal(block, cin, side)
+        case Attention():
+            yield from _attention(block, cin, side)
         case _:
             assert_never(block)
+
+
+def _fused(block: Fused, cin: int, side: int) -> Iterator[Op]:
+    """Full convolution, linear 1x1."""
+    expand = Op("expand", "conv", cin, block.hidden, side, -(-side // block.stride), block.kernel,
+                block.stride, block.groups, norm=True, activation=block.activation)  # fmt: skip
+    yield from (ops := _smoothed(expand, block.antialias))
+    yield _pointwise("project", block.hidden, block.out, ops[-1].side_out, "none")
+
+
+def _universal(block: Universal, cin: int, side: int) -> Iterator[Op]:
+    """Linear depthwise, expansion, depthwise, linear projection, gain: the depthwise layers are optional."""
+    if block.start:
+        stride = 1 if block.kernel else block.stride
+        ops = _smoothed(_depthwise("start", cin, side, block.start, stride, "none"), block.antialias)
+        yield from ops
+        side = ops[-1].side_out
+    yield _pointwise("expand", cin, block.hidden, side, block.activation)
+    if block.kernel:
+        middle = _depthwise("depthwise", block.hidden, side, block.kernel, block.stride, block.activation)
+        ops = _smoothed(middle, block.antialias)
+        yield from ops
+        side = ops[-1].side_out
+    yield _pointwise("project", block.hidden, block.out, side, "none")
+    if block.gain:
+        yield Op("gain", "gain", block.out, block.out, side, side)
+
+
+def _attention(block: Attention, cin: int, side: int) -> Iterator[Op]:
+    """Batch norm, queries, one key and one value for all heads, attention, projection, gain; no bias."""
+    queries, mixed, small = block.heads * block.key, block.heads * block.value, -(-side // block.shrink)
+    matched = block.heads * small * small
+    yield Op("norm", "norm", cin, cin, side, side, norm=True)
+    yield Op("query", "conv", cin, queries, side, side)
+    for name, out in (("key", block.key), ("value", block.value)):
+        reads: tuple[str, ...] = ("norm",)
+        if block.shrink > 1:
+            yield replace(_depthwise(f"{name}_shrink", cin, side, block.kernel, block.shrink, "none"),
+                          reads=reads)  # fmt: skip
+            reads = ()
+        yield Op(name, "conv", cin, out, small, small, reads=reads)
+    yield Op("match", "match", queries, matched, side, side, groups=block.heads, reads=("query", "key"))
+    yield Op("mix", "mix", matched, mixed, side, side, groups=block.heads, reads=("match", "value"))
+    yield Op("project", "conv", mixed, block.out, side, side)
+    if block.gain:
+        yield Op("gain", "gain", block.out, block.out, side, side)
+
+
+def _smoothed(conv: Op, antialias: Antialias) -> tuple[Op, ...]:
+    """A strided convolution; against aliasing it runs at stride 1 and its output is smoothed and halved."""
+    if antialias == "none" or conv.stride == 1:
+        return (conv,)
+    side = conv.side_in
+    small = max(1, side // 2) if antialias == "average" else conv.side_out  # 2x2 means leave out an odd pixel
+    return (
+        replace(conv, stride=1, side_out=side),
+        Op("smooth", antialias, conv.cout, conv.cout, side, small, stride=2),
+    )
 
 
 # Operations are remembered too: a block that was never seen is mostly made of operations that were.
 @lru_cache(maxsize=65536)
 def _depthwise(
-    channels: int, side: int, small: int, kernel: int, stride: int, activation: OpActivation
+    name: str, channels: int, side: int, kernel: int, stride: int, activation: OpActivation, dilation: int = 1
 ) -> Op:
     """One filter per channel."""
-    return Op("depthwise", "conv", channels, channels, side, small, kernel, stride, groups=channels,
-              norm=True, activation=activation)  # fmt: skip
+    return Op(name, "conv", channels, channels, side, -(-side // stride), kernel, stride, groups=channels,
+              norm=True, activation=activation, dilation=dilation)  # fmt: skip
 
 
 @lru_cache(maxsize=65536)
@@ -189,13 +274,15 @@ def _pointwise(name: str, cin: int, cout: int, side: int, activation: OpActivati
 
 
 @lru_cache(maxsize=65536)
-def _squeeze(channels: int, squeeze: int, side: int) -> tuple[Op, ...]:
-    """Squeeze-and-excitation with a hard-sigmoid gate (V3, section 5.3)."""
+def _squeeze(
+    channels: int, squeeze: int, side: int, activation: OpActivation, gate: OpActivation
+) -> tuple[Op, ...]:
+    """Squeeze-and-excitation (V3, section 5.3; MnasNet, figure 7)."""
     return (
         Op("squeeze.pool", "pool", channels, channels, side, 1),
-        Op("squeeze.reduce", "conv", channels, squeeze, 1, 1, bias=True, activation="relu"),
-        Op("squeeze.expand", "conv", squeeze, channels, 1, 1, bias=True, activation="hardsigmoid"),
-        Op("squeeze.scale", "scale", channels, channels, side, side),
+        Op("squeeze.reduce", "conv", channels, squeeze, 1, 1, bias=True, activation=activation),
+        Op("squeeze.expand", "conv", squeeze, channels, 1, 1, bias=True, activation=gate),
+        Op("squeeze.scale", "scale", channels, channels, side, side, reads=("depthwise", "squeeze.expand")),
     )
 
 
@@ -204,6 +291,8 @@ def _lower_head(head: Classifier, cin: int, side: int, kind: HiddenKind) -> Laye
     """Pool, optional hidden layer, classifier."""
     ops = [Op("pool", "pool", cin, cin, side, 1)]
     if head.hidden:
-        ops.append(Op("hidden", kind, cin, head.hidden, 1, 1, bias=True, activation=head.activation))
+        norm = head.shift == "norm"
+        ops.append(Op("hidden", "conv" if norm else kind, cin, head.hidden, 1, 1, norm=norm,
+                      bias=head.shift == "bias", activation=head.activation))  # fmt: skip
     ops.append(Op("classifier", "linear", head.hidden or cin, head.classes, 1, 1, bias=True))
     return Layer(head, tuple(ops))

@@ -1,28 +1,32 @@
 """Networks as text: the paper's table, and the shapes of every operation."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import assert_never
 
-from mobilenets.arch.spec import Arch, Block, Conv, Inverted, Separable
+from mobilenets.arch.lower import Lowered, lower
+from mobilenets.arch.spec import Arch, Attention, Block, Conv, Fused, Inverted, Separable, Universal
 from mobilenets.base.console import table
 
-if TYPE_CHECKING:
-    from mobilenets.arch.lower import Lowered
-
-SHORT = {"relu": "RE", "relu6": "R6", "hardswish": "HS", "none": "-"}
+SHORT = {"relu": "RE", "relu6": "R6", "hardswish": "HS", "gelu": "GE", "none": "-"}
+VARIANTS: Mapping[tuple[bool, bool], str] = {  # of V4's block, by which depthwise layers it has: figure 4
+    (True, True): "extra-dw", (False, True): "inverted", (True, False): "convnext", (False, False): "ffn",
+}  # fmt: skip
 
 
 def paper_table(arch: Arch) -> str:
     """Input, operator, expansion, output, SE, activation, stride: the columns of V3's tables 1 and 2."""
+    *layers, last = lower(arch)
     rows: list[tuple[object, ...]] = []
-    channels, side = 3, arch.resolution
-    for block in arch.blocks:
-        rows.append((f"{side}x{side}x{channels}", *_columns(block)))
-        channels, side = block.out, -(-side // block.stride)
+    for layer, block in zip(layers, arch.blocks, strict=True):
+        first = layer.ops[0]
+        rows.append((f"{first.side_in}x{first.side_in}x{first.cin}", *_columns(block)))
+    head, pool = arch.head, last.ops[0]
+    side, channels = pool.side_in, pool.cin
     rows.append((f"{side}x{side}x{channels}", f"pool {side}x{side}", "-", "-", "-", "-", "-"))
-    head = arch.head
     if head.hidden:
-        layer = "linear" if arch.dialect.hidden == "linear" else "conv2d 1x1"
-        rows.append((f"1x1x{channels}", f"{layer}, NBN", "-", head.hidden, "-", SHORT[head.activation], "-"))
+        layer_kind = "linear" if last.ops[1].kind == "linear" else "conv2d 1x1"
+        name = layer_kind if head.shift == "norm" else f"{layer_kind}, NBN"
+        rows.append((f"1x1x{channels}", name, "-", head.hidden, "-", SHORT[head.activation], "-"))
     rows.append((f"1x1x{head.hidden or channels}", "classifier", "-", head.classes, "-", "-", "-"))
     title = f"{arch.name} @{arch.resolution}, {arch.dialect.name} dialect"
     heads = ("input", "operator", "exp", "out", "SE", "NL", "s")
@@ -34,20 +38,33 @@ def _columns(block: Block) -> tuple[object, ...]:
     shared = (SHORT[block.activation], block.stride)
     match block:
         case Conv():
-            return (f"conv2d {block.kernel}x{block.kernel}", "-", block.out, "-", *shared)
+            return (f"conv2d {_square(block.kernel)}", "-", block.out, "-", *shared)
         case Separable():
-            return (f"separable {block.kernel}x{block.kernel}", "-", block.out, "-", *shared)
+            return (f"separable {_square(block.kernel)}", "-", block.out, "-", *shared)
         case Inverted():
-            return (
-                f"bneck {block.kernel}x{block.kernel}",
-                block.hidden,
-                block.out,
-                block.squeeze or "-",
-                *shared,
-            )
+            rate = f" d{block.dilation}" if block.dilation > 1 else ""
+            name = f"bneck {_square(block.kernel)}{rate}"
+            return (name, block.hidden, block.out, block.squeeze or "-", *shared)
+        case Fused():
+            name = f"fused {_square(block.kernel)}" + (f" g{block.groups}" if block.groups > 1 else "")
+            return (name, block.hidden, block.out, "-", *shared)
+        case Universal():
+            kernels = ",".join(_square(kernel) for kernel in (block.start, block.kernel) if kernel)
+            name = f"uib {VARIANTS[block.start > 0, block.kernel > 0]} {kernels}".rstrip()
+            return (name, block.hidden, block.out, "-", *shared)
+        case Attention():
+            name = f"mqa {block.heads}x{block.key}" + (" kv/2" if block.shrink > 1 else "")
+            return (name, "-", block.out, "-", *shared)
+        case _:
+            assert_never(block)
 
 
-def shape_table(lowered: "Lowered") -> str:
+def _square(kernel: int) -> str:
+    """A kernel as the papers write it, e.g. 3x3."""
+    return f"{kernel}x{kernel}"
+
+
+def shape_table(lowered: Lowered) -> str:
     """One row per operation: its name, kind, shapes, parameters and MACs."""
     rows = [
         (

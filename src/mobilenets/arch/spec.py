@@ -7,11 +7,14 @@ made of is said in `arch.lower` alone.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from mobilenets.base.errors import ArchError, shown
 
-Activation = Literal["none", "relu", "relu6", "hardswish"]
+Activation = Literal["none", "relu", "relu6", "hardswish", "gelu"]
+Gate = Literal["hardsigmoid", "sigmoid"]
+Antialias = Literal["none", "average", "blur"]
+Shift = Literal["bias", "norm", "none"]
 Padding = Literal["symmetric", "same"]
 HiddenKind = Literal["linear", "conv"]
 MOST = 1_000_000  # of anything counted here; a description that asks for more is a mistake or an attack
@@ -74,9 +77,11 @@ class Separable:
 class Inverted:
     """The inverted residual: expand 1x1, depthwise, optional squeeze-and-excitation, linear projection 1x1.
 
-    `hidden` counts the channels after expansion, `squeeze` those inside squeeze-and-excitation (0: none).
-    With `expand=False` the first 1x1 is absent and `hidden` equals the input. The block adds its input where
-    stride is 1 and the channels agree (V2, table 1; V3, figure 4).
+    `hidden` counts the channels after expansion, `squeeze` those inside squeeze-and-excitation (0: none),
+    which has `squeeze_activation` between its layers and `gate` after them: hard-sigmoid in V3, sigmoid in
+    MnasNet. With `expand=False` the first 1x1 is absent and `hidden` equals the input. The block adds its
+    input where stride is 1 and the channels agree, unless `residual` forbids it (V2, table 1; V3, figure 4).
+    `dilation` spreads the depthwise kernel, where a backbone keeps a larger map than its strides would leave.
     """
 
     kernel: int
@@ -86,24 +91,120 @@ class Inverted:
     activation: Activation = "relu6"
     squeeze: int = 0
     expand: bool = True
+    gate: Gate = "hardsigmoid"
+    squeeze_activation: Activation = "relu"
+    residual: bool = True
+    dilation: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
         _count(squeeze=self.squeeze)
+        _one_of("gate", self.gate, get_args(Gate))
+        _one_of("squeeze_activation", self.squeeze_activation, get_args(Activation))
+        _positive(dilation=self.dilation)
 
 
-Block = Conv | Separable | Inverted
+@dataclass(frozen=True)
+class Fused:
+    """The fused inverted bottleneck: a full convolution expands and strides, a linear 1x1 projects (V4).
+
+    `groups` split the expansion; they divide the input and `hidden`. `antialias` lets a strided convolution
+    run at stride 1 and halves its activated output by averaging or by a blur (timm's aa and blur variants).
+    """
+
+    kernel: int
+    hidden: int
+    out: int
+    stride: int = 1
+    activation: Activation = "relu"
+    groups: int = 1
+    residual: bool = True
+    antialias: Antialias = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
+        _positive(groups=self.groups)
+        _one_of("antialias", self.antialias, get_args(Antialias))
+        if self.hidden % self.groups:
+            raise ArchError(f"hidden must be a multiple of groups, got {self.hidden} and {self.groups}")
+
+
+@dataclass(frozen=True)
+class Universal:
+    """V4's universal inverted bottleneck: two optional depthwise layers around the expansion (V4, figure 4).
+
+    `start` is the kernel of the linear depthwise layer before the expansion, `kernel` that of the activated
+    one after it; 0 leaves a layer out. Both: ExtraDW; `kernel` alone: the inverted bottleneck; `start` alone:
+    ConvNext-like; neither: a feed-forward block. The last depthwise layer strides. `gain` scales every
+    channel of the output by a learned factor that begins at 1e-5 (the hybrid networks); `antialias` as in
+    Fused.
+    """
+
+    start: int
+    kernel: int
+    hidden: int
+    out: int
+    stride: int = 1
+    activation: Activation = "relu"
+    gain: bool = False
+    antialias: Antialias = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for name, kernel in (("start", self.start), ("kernel", self.kernel)):
+            if type(kernel) is not int or kernel != 0:
+                _odd(name, kernel)
+        _check_geometry(1, self.stride, self.activation, out=self.out, hidden=self.hidden)
+        _one_of("antialias", self.antialias, get_args(Antialias))
+        if self.stride > 1 and not self.start and not self.kernel:
+            raise ArchError(f"stride must be 1 where no depthwise layer can stride, got {self.stride}")
+
+
+@dataclass(frozen=True)
+class Attention:
+    """V4's Mobile MQA: batch norm, multi-query attention over all pixels, learned gain, residual.
+
+    `heads` queries of `key` channels share one key and one value of `value` channels. With `shrink` 2, a
+    depthwise convolution of `kernel` halves the map that keys and values are made of.
+    """
+
+    out: int
+    heads: int
+    key: int
+    value: int
+    shrink: int = 1
+    kernel: int = 3
+    gain: bool = True
+    stride: ClassVar[int] = 1
+    activation: ClassVar[Activation] = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        _check_geometry(
+            self.kernel, 1, "none", out=self.out, heads=self.heads, key=self.key, value=self.value
+        )
+        if type(self.shrink) is not int or self.shrink not in (1, 2):
+            raise ArchError(f"shrink must be 1 or 2, got {shown(self.shrink)}")
+
+
+Block = Conv | Separable | Inverted | Fused | Universal | Attention
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """Global average pool, an optional hidden layer with bias and no norm, dropout, linear classifier."""
+    """Global average pool, an optional hidden layer, dropout, linear classifier.
+
+    `shift` is what follows the hidden layer's weights: a bias and no norm (V3), a batch norm and no bias,
+    which makes it a 1x1 convolution in every dialect (V4), or nothing.
+    """
 
     classes: int
     hidden: int = 0
     activation: Activation = "hardswish"
     dropout: float = 0.2
+    shift: Shift = "bias"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -112,6 +213,7 @@ class Classifier:
         if not 0 <= self.dropout < 1:
             raise ArchError(f"dropout must be at least 0 and below 1, got {shown(self.dropout)}")
         _one_of("activation", self.activation, get_args(Activation))
+        _one_of("shift", self.shift, get_args(Shift))
 
 
 Head = Classifier
@@ -142,6 +244,10 @@ class Arch:
                     f"blocks[{index}].hidden must be {channels} (the input) where expand is false, "
                     f"got {block.hidden}"
                 )
+            if isinstance(block, Fused) and channels % block.groups:
+                raise ArchError(
+                    f"blocks[{index}].groups must divide {channels} (the input), got {block.groups}"
+                )
             channels = block.out
 
     def __str__(self) -> str:
@@ -152,7 +258,15 @@ class Arch:
 
 
 KINDS: Mapping[str, type[Block] | type[Classifier]] = MappingProxyType(
-    {"conv": Conv, "separable": Separable, "inverted": Inverted, "classifier": Classifier}
+    {
+        "conv": Conv,
+        "separable": Separable,
+        "inverted": Inverted,
+        "fused": Fused,
+        "universal": Universal,
+        "attention": Attention,
+        "classifier": Classifier,
+    }
 )
 NAMES: Mapping[type, str] = MappingProxyType({kind: name for name, kind in KINDS.items()})
 
@@ -165,11 +279,16 @@ def field_names(kind: type) -> tuple[str, ...]:
 def _check_geometry(kernel: int, stride: int, activation: str, **channels: int) -> None:
     """Raise ArchError for a kernel, stride, activation or channel count that cannot be."""
     _positive(**channels)
-    if type(kernel) is not int or not 1 <= kernel <= MOST or kernel % 2 == 0:
-        raise ArchError(f"kernel must be an odd number of at least 1, got {shown(kernel)}")
+    _odd("kernel", kernel)
     if type(stride) is not int or stride not in (1, 2):
         raise ArchError(f"stride must be 1 or 2, got {shown(stride)}")
     _one_of("activation", activation, get_args(Activation))
+
+
+def _odd(name: str, kernel: int) -> None:
+    """Raise ArchError for a kernel without a middle."""
+    if type(kernel) is not int or not 1 <= kernel <= MOST or kernel % 2 == 0:
+        raise ArchError(f"{name} must be an odd number of at least 1, got {shown(kernel)}")
 
 
 def _positive(**numbers: int) -> None:

@@ -1,11 +1,13 @@
 """`build(arch)`: the torch module of a description."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-from mobilenets.arch.lower import Layer, lower
-from mobilenets.arch.spec import Arch, Conv, Dialect
-from mobilenets.nn.ops import ConvNorm, Pool, Squeeze, activation, convolution
+from mobilenets.arch.lower import Layer, Op, lower
+from mobilenets.arch.spec import Arch, Attention, Conv, Dialect
+from mobilenets.nn.ops import ConvNorm, Gain, MultiQuery, Pool, Smooth, Squeeze, activation, convolution
 
 
 class Network(nn.Module):
@@ -30,12 +32,22 @@ class Network(nn.Module):
         logits: Tensor = self.head(x)
         return logits
 
-    def features(self, x: Tensor) -> dict[int, Tensor]:
-        """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}."""
-        maps = {}
+    def features(self, x: Tensor, *, expanded: bool = False) -> dict[int, Tensor]:
+        """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}.
+
+        With `expanded`, a stride that ends in a block which expands before it halves the map gives that
+        expansion: what SSDLite reads at stride 16 (V2, section 6.2; V3, section 6.3).
+        """
+        maps, before = {}, 1
         for stride, block in zip(self.strides, self.blocks, strict=True):
-            x = block(x)
+            if isinstance(block, Block):
+                x, expansion = block.through(x)
+                if expanded and stride > before and expansion is not None:
+                    maps[before] = expansion
+            else:
+                x = block(x)
             maps[stride] = x
+            before = stride
         return maps
 
 
@@ -45,19 +57,40 @@ class Block(nn.Module):
     def __init__(self, layer: Layer, dialect: Dialect) -> None:
         super().__init__()
         self.residual = layer.residual
-        ops = {op.name: op for op in layer.ops}
+        first, ops = layer.ops[0], {op.name: op for op in layer.ops}
+        # a fused block strides while it expands: its expansion is no map of the input's stride
+        self.expands_first = "expand" in ops and ops["expand"].side_out == first.side_in
         for name, op in ops.items():
-            if op.norm:
-                self.add_module(name, ConvNorm(op, dialect))
-            elif name == "squeeze.scale":
-                self.add_module("squeeze", Squeeze(ops["squeeze.reduce"], ops["squeeze.expand"], dialect))
+            if module := _module(op, ops, dialect):
+                self.add_module(name.partition(".")[0], module)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, cin, H, W) to (B, cout, H / stride, W / stride)."""
-        y = x
-        for op in self.children():
+        return self.through(x)[0]
+
+    def through(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The output, and the expanded map where it has the sides of the input."""
+        y, expansion = x, None
+        for name, op in self.named_children():
             y = op(y)
-        return y + x if self.residual else y
+            if name == "expand" and self.expands_first:
+                expansion = y
+        return (y + x if self.residual else y), expansion
+
+
+def _module(op: Op, ops: Mapping[str, Op], dialect: Dialect) -> nn.Module | None:
+    """The module of one operation; squeeze-and-excitation is one module, made at its last operation."""
+    match op.kind:
+        case "conv" if op.norm:
+            return ConvNorm(op, dialect)
+        case "scale":
+            return Squeeze(ops["squeeze.reduce"], ops["squeeze.expand"], dialect)
+        case "gain":
+            return Gain(op)
+        case "average" | "blur":
+            return Smooth(op)
+        case _:
+            return None
 
 
 class Head(nn.Module):
@@ -69,9 +102,9 @@ class Head(nn.Module):
         self.pool = Pool()
         self.hidden: nn.Module | None = None
         if hidden := ops.get("hidden"):
-            linear = hidden.kind == "linear"
-            self.hidden = nn.Linear(hidden.cin, hidden.cout) if linear else convolution(hidden, arch.dialect)
-            self.act = activation(hidden.activation)
+            self.hidden = _hidden(hidden, arch.dialect)
+            self.flat = hidden.kind == "linear"
+            self.act = nn.Identity() if hidden.norm else activation(hidden.activation)
         self.dropout = nn.Dropout(arch.head.dropout)
         self.classifier = nn.Linear(ops["classifier"].cin, ops["classifier"].cout)
 
@@ -80,10 +113,17 @@ class Head(nn.Module):
         x = self.pool(x)  # (B, C)
         if self.hidden is not None:
             # a 1x1 convolution sums in another order than a linear layer: dialects differ in the last bits
-            x = x[:, :, None, None] if isinstance(self.hidden, nn.Conv2d) else x
+            x = x if self.flat else x[:, :, None, None]
             x = torch.flatten(self.act(self.hidden(x)), 1)
         logits: Tensor = self.classifier(self.dropout(x))
         return logits
+
+
+def _hidden(op: Op, dialect: Dialect) -> nn.Module:
+    """The layer before the classifier: linear, a 1x1 convolution, or one with norm and activation (V4)."""
+    if op.norm:
+        return ConvNorm(op, dialect)
+    return nn.Linear(op.cin, op.cout, op.bias) if op.kind == "linear" else convolution(op, dialect)
 
 
 def build(arch: Arch) -> Network:
@@ -106,7 +146,13 @@ def build(arch: Arch) -> Network:
 
 def _block(layer: Layer, dialect: Dialect) -> nn.Module:
     """The module of one block; a plain convolution needs no wrapping."""
-    return ConvNorm(layer.ops[0], dialect) if isinstance(layer.block, Conv) else Block(layer, dialect)
+    match layer.block:
+        case Conv():
+            return ConvNorm(layer.ops[0], dialect)
+        case Attention():
+            return MultiQuery(layer, dialect)
+        case _:
+            return Block(layer, dialect)
 
 
 def _strides(arch: Arch) -> tuple[int, ...]:

@@ -19,6 +19,10 @@ _USUAL: Mapping[str, Dialect] = MappingProxyType({d.name: d for d in (TORCHVISIO
 _OWN: Mapping[tuple[str, str], Dialect] = MappingProxyType(
     {
         ("torchvision", "mobilenet_v3"): replace(TORCHVISION, norm_eps=1e-3, norm_momentum=0.01),
+        ("torchvision", "mnasnet"): replace(TORCHVISION, norm_momentum=0.0003),
+        ("tensorflow", "mnasnet"): replace(TENSORFLOW, norm_momentum=0.01),
+        ("tensorflow", "efficientnet_lite"): replace(TENSORFLOW, norm_momentum=0.01),
+        ("tensorflow", "mobilenet_v4_conv_small"): replace(TENSORFLOW, norm_eps=1e-6, norm_momentum=0.05),
         ("tensorflow", "mobilenet_v1"): replace(TENSORFLOW, norm_momentum=0.0003),
         ("keras", "mobilenet_v1"): replace(KERAS, norm_momentum=0.01),
     }
@@ -29,8 +33,8 @@ def dialect(name: str, family: str) -> Dialect:
     """The dialect `name` for a family. Raises UnknownName.
 
     Where a framework does not publish the family, its usual constants stand. Sources: torchvision 0.29
-    (mobilenetv2.py, mobilenetv3.py, mnasnet.py), timm 1.0, tensorflow/models research/slim/nets,
-    keras-team/keras keras/src/applications.
+    (mobilenetv2.py, mobilenetv3.py, mnasnet.py), timm 1.0, tensorflow/models research/slim/nets and
+    official/vision, tensorflow/tpu models/official, keras-team/keras keras/src/applications.
     """
     if name not in _USUAL:
         raise UnknownName("dialect", name, DIALECTS)
