@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_worker import BUSY, CARD, dataset_of, tiny_network, tiny_training
+from training_worker import BUSY, CARD, dataset_of, outcome, tiny_network, tiny_training
 
 from mobilenets.base.errors import ConfigMismatch, Interrupted, RunError, TrainingError
 from mobilenets.base.run import Run
@@ -181,13 +181,6 @@ def wait_for_newer(path, than):
     while age(path) <= than:
         assert time.monotonic() < end, f"{path} did not come"
         time.sleep(0.002)
-
-
-def outcome(run):
-    """What must not depend on breaks: everything but times."""
-    tensors, facts = checkpoint.read(run.last)
-    rows = [{**row, "seconds": 0} for row in facts["progress"]["history"]]
-    return {name: value.numpy().tobytes() for name, value in tensors.items()}, rows, run.weights.read_bytes()
 
 
 def killed_until_done(root, run, kills, chance, begin, status):
