@@ -1,6 +1,7 @@
 """One process of a training that several share; run by torchrun with the images, run folder and settings."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,8 +14,6 @@ from mobilenets.training import Settings, train
 
 def main(root: Path, folder: Path, settings: str) -> None:
     """Train, then write this process's own copy of the weights beside the run's."""
-    import os
-
     network = tiny_network()
     train(network, dataset_of(root), CARD, Settings(**json.loads(settings)), Run(folder))
     save_model(folder / f"process{os.environ['RANK']}.safetensors", network, CARD)
