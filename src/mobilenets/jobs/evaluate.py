@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.base.errors import UnknownName
+from mobilenets.data.dataset import SPLITS
 from mobilenets.jobs.score import card_of, score
 from mobilenets.jobs.subject import Asked, open_subject
-
-SPLITS = ("train", "val", "test")
 
 
 def evaluate(
@@ -37,7 +36,7 @@ def evaluate(
         raise UnknownName("split", split, SPLITS)
     session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
     dataset, left_out = load_dataset(find_source(str(data)), val, seed)
-    chosen: Any = split or dataset.held_out
+    chosen = split or dataset.held_out
     scored = score(session, dataset, chosen, str(model))
     classes = per_class(scored.confusion(), card_of(session, str(model)).labels)
     return {

@@ -28,7 +28,7 @@ def export(
 
     `model` is a run folder, a .safetensors file or the name of a network (with `weights`, else untrained).
     The file goes to `out`, by default into the run's exports folder or ./NAME.tflite. The images come from
-    `data`, else from the run's held-out images, else from the embedded data set.
+    `data`, else from those of the run, else from the embedded data set.
     Raises UsageError, RunError, WeightsError, ExportError, ParityError.
     """
     from mobilenets import exporters
@@ -67,7 +67,7 @@ def _place(asked: Asked, name: str, suffix: str) -> Path:
 
 
 def _images(asked: Asked, data: str | Path | None) -> list[Path] | None:
-    """Images to compare on: those of `data`, of the run's own held-out split, or None."""
+    """Images to compare on: those of `data`, those the run was trained and tested on, or None."""
     from mobilenets.base.run import read
     from mobilenets.data.load import find_source
     from mobilenets.jobs.predict import image_files

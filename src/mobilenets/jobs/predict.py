@@ -14,8 +14,6 @@ from mobilenets.base.files import replacing, write_json, write_text
 from mobilenets.jobs.score import card_of, probabilities
 from mobilenets.jobs.subject import Asked, open_subject
 
-LIMIT = 0.05  # a larger share of unreadable files is an accident to look into, as in training
-
 
 def predict(
     model: str | Path,
@@ -81,6 +79,7 @@ def image_files(images: Iterable[str | Path]) -> list[Path]:
 def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
     """Files that decode, and the others with their reason. Raises DataError when too many do not."""
     from mobilenets.data.images import inspect_all
+    from mobilenets.data.load import LIMIT
 
     facts = inspect_all(paths)
     bad = [{"file": str(fact.path), "problem": fact.problem} for fact in facts if fact.problem]
