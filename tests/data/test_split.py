@@ -111,6 +111,14 @@ def test_splits_that_exist_are_kept(tmp_path):
     assert (dataset.counts("train"), dataset.counts("val"), dataset.made) == ([4, 4], [2, 1], ())
 
 
+@pytest.mark.parametrize(("test", "held"), [(True, 2), (False, 4)])
+def test_less_is_held_back_where_a_test_split_judges(test, held, tmp_path):
+    fill(tmp_path, train__cat=different(40), train__dog=different(40, 100))
+    if test:
+        fill(tmp_path, test__cat=different(1, 200), test__dog=different(1, 210))
+    assert split_listing(find_listing(tmp_path)).counts("val") == [held, held]
+
+
 def test_test_is_kept_and_val_cut_from_train(tmp_path):
     fill(tmp_path, train__cat=different(10), train__dog=different(10, 50), test__cat=different(3, 90))
     dataset = split_listing(find_listing(tmp_path), val=0.2)

@@ -18,7 +18,7 @@ def evaluate(
         str | None, typer.Option(metavar="NAME", help="train, val or test; if not given, the one held out.")
     ] = None,
     target: options.Where = None,
-    val: options.Val = 0.1,
+    val: options.Val = None,
     seed: options.Seed = 0,
     **named: Unpack[options.Named],
 ) -> dict[str, Any]:

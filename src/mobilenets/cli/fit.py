@@ -25,7 +25,7 @@ def fit(
     width: options.Width = None,
     resolution: options.Resolution = None,
     dialect: options.Dialect = None,
-    val: options.Val = 0.1,
+    val: options.Val = None,
     seed: options.Seed = 0,
     margin: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the budget left free when a network is chosen.")

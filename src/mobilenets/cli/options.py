@@ -57,8 +57,12 @@ RunFolder = Annotated[
     Path, typer.Option(metavar="FOLDER", help="The run folder; a run that is in it already goes on.")
 ]
 Val = Annotated[
-    float,
-    typer.Option(metavar="SHARE", help="Share of each class held back to validate on, where DATA has none."),
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of each class held back to validate on, where DATA has no val split; if not given, 0.1, "
+        "and 0.05 beside a test split.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the images.")]

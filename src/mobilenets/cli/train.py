@@ -22,7 +22,7 @@ def train(
     resolution: options.Side = 224,
     dialect: options.Dialect = None,
     out: options.RunFolder = Path("runs/train"),
-    val: options.Val = 0.1,
+    val: options.Val = None,
     seed: options.Seed = 0,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def find_source(name: str | Path) -> Path:
     return signs() if str(name) == "signs" and not path.exists() else path
 
 
-def load_dataset(source: Path, val: float = 0.1, seed: int = 0) -> tuple[Dataset, list[Finding]]:
+def load_dataset(source: Path, val: float | None = None, seed: int = 0) -> tuple[Dataset, list[Finding]]:
     """The readable images of `source` in their splits, and a finding for each file that was left out.
 
     `val` and `seed` are those of `split_listing`. Every file is decoded once.

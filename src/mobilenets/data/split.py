@@ -11,22 +11,27 @@ from mobilenets.base.files import sha256
 from mobilenets.data.dataset import Dataset, Sample, Split
 from mobilenets.data.formats import ALL, Listing
 
+VAL = 0.1
+VAL_BESIDE_TEST = 0.05  # it only chooses the epoch there, and what it holds is lost to the training
 
-def split_listing(listing: Listing, val: float = 0.1, seed: int = 0) -> Dataset:
+
+def split_listing(listing: Listing, val: float | None = None, seed: int = 0) -> Dataset:
     """The dataset of a listing; where it has no val split, the share `val` of each class is cut from train.
 
+    Without `val` it is `VAL`, beside a test split `VAL_BESIDE_TEST`.
     Every class keeps a train image, and gives a val image where it has two that differ. Images with the same
     bytes stay together. An image's rank depends on `seed` and its own path alone, so added images move few.
     Raises UsageError when `val` is no share, DataError when no class has an image to give.
     """
-    if not 0 < val < 1:
+    if val is not None and not 0 < val < 1:
         raise UsageError(f"val must be between 0 and 1, got {val}; 0.1 holds back 10 % of each class")
     files = {split: _by_path(samples) for split, samples in listing.files.items()}
     test = files.get("test", ())
     if "val" in files:
         return Dataset(listing.root, listing.labels, files["train"], files["val"], test)
     whole = files[ALL] if ALL in files else files["train"]
-    held = _cut(whole, listing.root, val, seed)
+    usual = VAL_BESIDE_TEST if test else VAL
+    held = _cut(whole, listing.root, usual if val is None else val, seed)
     if not held:
         raise DataError(f"{listing.root} has no class with two different images; add some to validate on")
     train = tuple(sample for sample in whole if sample not in held)

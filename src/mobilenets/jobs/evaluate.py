@@ -20,7 +20,7 @@ def evaluate(
     resolution: int | None = None,
     dialect: str | None = None,
     target: str | None = None,
-    val: float = 0.1,
+    val: float | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Top-1 and top-5 of a model on a split of a dataset (by default its test split, else its val split).

@@ -34,7 +34,7 @@ def fit(
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
-    val: float = 0.1,
+    val: float | None = None,
     seed: int = 0,
     margin: float = 0.1,
     settings: dict[str, Any] | None = None,

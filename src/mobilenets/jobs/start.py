@@ -49,7 +49,7 @@ def check_weights(arch: Arch, weights: str, out: Path) -> None:
         _load(build(arch), weights)
 
 
-def read_data(data: str | Path, val: float, seed: int) -> "Data":
+def read_data(data: str | Path, val: float | None, seed: int) -> "Data":
     """The dataset at a path, or the embedded one by its name. Says which files were left out. Raises
     DataError.
     """

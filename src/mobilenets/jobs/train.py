@@ -33,7 +33,7 @@ def train(
     resolution: int = 224,
     dialect: str | None = None,
     out: str | Path = "runs/train",
-    val: float = 0.1,
+    val: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:

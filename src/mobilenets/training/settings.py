@@ -112,17 +112,17 @@ def finetuning(n_train: int, classes: int) -> Settings:
     """
     few = n_train < FEW
     return Settings(
-        epochs=min(60, max(10, round(63_000 / max(n_train, 1)))),
+        epochs=min(60, max(10, round(85_000 / max(n_train, 1)))),
         batch_size=_batch(n_train, 64),
-        lr=4e-4,
-        head_lr_factor=5.0,  # it alone begins with nothing
+        lr=6e-4,
+        head_lr_factor=4.0,  # it alone begins with nothing
         weight_decay=0.05,
         warmup_epochs=1.0,
         ema_decay=0.99 if few else 0.999,
         augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,
-        freeze_stride=8 if few else 0,
+        freeze_stride=4 if few else 0,
     )
 
 
