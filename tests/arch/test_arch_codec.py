@@ -178,3 +178,13 @@ def _network_or_arch_error(value, read=codec.decode):
     assert cost(arch).params > 0
     assert str(arch)
     assert codec.loads(json.dumps(codec.encode(arch))) == arch
+
+
+def test_documents_from_before_the_later_fields_are_read_as_they_were():
+    """What was written without gate, residual, dilation and shift means what it meant."""
+    document = codec.encode(V3)
+    later = {"gate", "squeeze_activation", "residual", "dilation", "shift"}
+    for record in (*document["blocks"], document["head"]):
+        for key in later & set(record):
+            del record[key]
+    assert codec.decode(document) == V3

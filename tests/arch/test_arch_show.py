@@ -18,7 +18,11 @@ def assert_golden(name, text):
     assert path.read_text(encoding="utf-8") == text + "\n"
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    "name",
+    ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "mnasnet_a1",
+     "mobilenet_v4_conv_small", "mobilenet_v4_hybrid_medium", "efficientnet_lite0", "mobilenet_edgetpu_v2_s"],
+)  # fmt: skip
 def test_the_table_of_the_paper(name):
     assert_golden(f"{name}.table", str(zoo.find(name)))
 
@@ -26,6 +30,11 @@ def test_the_table_of_the_paper(name):
 def test_the_table_says_a_convolution_where_the_dialect_has_one():
     assert "conv2d 1x1, NBN" in str(zoo.find("mobilenet_v3_small", dialect="timm"))
     assert "linear, NBN" in str(zoo.find("mobilenet_v3_small"))
+
+
+def test_the_table_says_where_kernels_are_spread():
+    assert "bneck 5x5 d2" in str(zoo.find("mobilenet_v3_large", output_stride=16))
+    assert " d2" not in str(zoo.find("mobilenet_v3_large"))
 
 
 def test_the_shapes_of_every_operation():

@@ -31,9 +31,8 @@ TORCHVISION = [name for name in models.list_models(module=models) if name in REG
 COVERAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 # one for every kind of block, of padding and of head; all others are slow
 QUICK = {
-    "mnasnet_050", "semnasnet_050", "mnasnet_small", "mobilenetv3_rw", "tf_mobilenetv3_small_minimal_100",
-    "mobilenetv4_conv_small_035", "mobilenetv4_conv_small", "efficientnet_lite0", "mobilenetv2_110d",
-    "mnasnet0_5",
+    "mnasnet0_5", "semnasnet_050", "mobilenetv3_rw", "tf_mobilenetv3_small_minimal_100",
+    "mobilenetv4_conv_small_035", "mobilenetv4_hybrid_medium_075", "efficientnet_lite0",
 }  # fmt: skip
 
 

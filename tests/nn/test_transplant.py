@@ -9,17 +9,33 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from mobilenets.arch import Arch, Classifier, Conv, Inverted, Separable, edit, lower
-from mobilenets.arch.zoo import find
+from mobilenets.arch import (
+    Arch,
+    Attention,
+    Classifier,
+    Conv,
+    Fused,
+    Inverted,
+    Separable,
+    Universal,
+    edit,
+    lower,
+)
+from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import ArchError
 from mobilenets.nn import build, transplant
 
 settings.register_profile(
-    "networks", deadline=None, max_examples=6, suppress_health_check=[HealthCheck.too_slow]
+    "networks", deadline=None, max_examples=4, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("networks")
 
-NAMES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small")
+NAMES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small")  # separable, inverted, with a squeeze
+OTHERS = ("mnasnet_small", "mobilenetv3_rw", "mobilenetv4_conv_small_035")
+LARGE = (
+    "mobilenet_v3_large", "mobilenetv1_100h", "tf_mobilenetv3_small_100", "mobilenetv4_hybrid_medium_075",
+    "mobilenetv4_conv_blur_medium", "mobilenet_edgetpu_v2_xs", "efficientnet_lite0",
+)  # fmt: skip
 SIDE = 32
 
 
@@ -96,10 +112,12 @@ def edits(draw, name, most=4):
 
 
 @pytest.mark.parametrize(
-    "name", [*NAMES, "mobilenet_v3_large", "mobilenetv1_100h", "tf_mobilenetv3_small_100"]
+    "name", [*NAMES, *OTHERS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 )
 def test_into_itself_every_bit_stays(name):
-    source = settled(find(name, resolution=SIDE))
+    source = build(find(name, 0.5 if name in FAMILIES else None, SIDE)).eval()
+    for tensor in source.state_dict().values():
+        tensor.copy_(torch.rand(tensor.shape) * 9)
     twin = transplant(source, source.arch)
     assert twin.arch == source.arch
     assert not twin.training
@@ -235,6 +253,10 @@ def test_another_number_of_classes_is_a_fresh_classifier():
     others = [key for key in new if "classifier" not in key]
     assert others
     assert all(torch.equal(old[key], new[key]) for key in others)
+    v4 = settled(V4)
+    fresh = transplant(v4, replace(V4, head=replace(V4.head, shift="bias"))).state_dict()
+    assert torch.equal(fresh["blocks.5.expand.conv.weight"], v4.state_dict()["blocks.5.expand.conv.weight"])
+    assert not torch.equal(fresh["head.classifier.weight"], v4.state_dict()["head.classifier.weight"])
     bare = transplant(source, replace(source.arch, head=Classifier(11)))
     assert torch.equal(bare.state_dict()["blocks.3.expand.conv.weight"], old["blocks.3.expand.conv.weight"])
 
@@ -282,6 +304,56 @@ def test_strides_and_sides_do_not_matter():
     assert all(torch.equal(tensor, made.state_dict()[key]) for key, tensor in source.state_dict().items())
 
 
+V4 = Arch(
+    "v4",
+    SIDE,
+    (
+        Conv(3, 8, 2, "relu"),
+        Fused(3, 16, 12, 2),
+        Universal(3, 5, 24, 12, gain=True),
+        Universal(0, 0, 24, 12),
+        Attention(12, heads=2, key=4, value=6, shrink=2),
+        Universal(3, 0, 24, 16),
+        Attention(16, heads=2, key=4, value=4),
+    ),
+    Classifier(11, 20, "relu", shift="norm"),
+    find("mobilenetv4_conv_small").dialect,
+)
+
+
+def test_channels_are_followed_through_the_blocks_of_v4():
+    source = settled(V4)
+    blocks = list(V4.blocks)
+    for i in (1, 2, 3, 4):
+        blocks[i] = replace(blocks[i], out=17)
+    blocks[2], blocks[5] = replace(blocks[2], hidden=31, kernel=7), replace(blocks[5], hidden=25, start=5)
+    wide = replace(V4, blocks=tuple(blocks), head=replace(V4.head, hidden=33))
+    made = transplant(source, wide)
+    assert_same(made, source)
+    first = {key: torch.arange(len(tensor), 0, -1.0) for key, tensor in rows(made).items()}
+    back = transplant(made, V4, first).state_dict()
+    assert all(torch.equal(tensor, back[key]) for key, tensor in source.state_dict().items())
+
+
+def test_blocks_of_v4_come_as_the_identity_and_go():
+    source = settled(V4)
+    twice = replace(V4, blocks=(*V4.blocks[:5], *V4.blocks[2:5], *V4.blocks[5:]))
+    made = transplant(source, twice)
+    assert_same(made, source)
+    assert_same(transplant(made, V4), source, 0)
+
+
+def test_convolutions_in_groups_keep_their_channels():
+    arch = Arch(
+        "groups", SIDE, (Conv(3, 8, 2), Fused(3, 16, 8, groups=2), Conv(1, 9)), Classifier(5), V4.dialect
+    )
+    source = settled(arch)
+    wider = replace(arch, blocks=(*arch.blocks[:2], Conv(1, 12)))
+    assert_same(transplant(source, wider), source)
+    with pytest.raises(ArchError, match="8 channels in groups or heads, which cannot be more or fewer"):
+        transplant(source, edit.narrow(arch, 0, out=4))
+
+
 def refused():
     v2, v3 = small("mobilenet_v2"), small("mobilenet_v3_small")
     yield v2, replace(v3, dialect=v2.dialect), None, "of 19 blocks cannot become one of 13"
@@ -300,6 +372,10 @@ def refused():
         None,
         "norm_eps 1e-05 and 0.001, padding symmetric and same",
     )
+    more = edit.swap(V4, 4, replace(V4.blocks[4], heads=3))
+    yield V4, more, None, r"blocks\.4\.query has 8 channels in groups or heads.*, got 12"
+    bias = replace(V4, head=replace(V4.head, shift="bias"))
+    yield V4, edit.swap(bias, 3, Universal(0, 0, 24, 12, gain=True)), None, r"blocks\[3\] differs .* gain"
     yield v2, v2, {"blocks.99.expand": torch.zeros(3)}, "importance names 'blocks.99.expand'"
     yield v2, v2, {"blocks.2.expand": torch.zeros(3)}, "finite scores"
 
