@@ -1,6 +1,6 @@
 """Training killed at random instants and taken up again, against the same training left alone.
 
-A small network trains on a generated folder of images with everything that is random switched on
+A small network trains on some pictures of the embedded data set with everything that is random switched on
 (augmentation, erasing, mixup, dropout) and a state saved every half second. Each kill is a SIGKILL after a
 random time (seeded); every piece is a new process. Final weights, running average and optimiser are compared
 bit for bit. A training that ends before all kills are spent is compared and begun anew.
@@ -23,31 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-COLOURS = {
-    "amber": (210, 150, 40),
-    "green": (60, 190, 80),
-    "violet": (140, 70, 200),
-    "white": (230, 230, 230),
-}
+COUNTS = {"train": 12, "val": 4}  # pictures of each class of the embedded set
 SETTINGS = {"epochs": 8, "batch_size": 16, "lr": 4e-3, "norm_momentum": 0.1, "ema_decay": 0.9, "mixup": 0.2,
             "erasing": 0.3, "augment": "strong", "clip_norm": 1.0, "checkpoint_seconds": 0.5,
             "resolution_schedule": [[0.5, 32]]}  # fmt: skip
-
-
-def draw(root: Path, per_class: int = 40) -> None:
-    """A folder of small images: squares of a class's colour on grey noise."""
-    for k, (label, colour) in enumerate(COLOURS.items()):
-        for i in range(per_class):
-            chance = np.random.default_rng([k, i])
-            pixels = chance.integers(60, 180, (56, 56, 1)).repeat(3, axis=2).astype(np.uint8)
-            top, left = chance.integers(0, 26, 2)
-            pixels[top : top + 28, left : left + 28] = colour
-            path = root / label / f"{i:03}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
 
 
 def work(root: Path, folder: Path) -> None:
@@ -122,8 +101,9 @@ def end_of(folder: Path) -> dict[str, Any]:
 
 def compare(folder: Path, kills: int, seed: int) -> dict[str, Any]:
     """One training left alone, then as many as it takes for all kills."""
-    root, chance = folder / "images", random.Random(seed)
-    draw(root)
+    from mobilenets.data.signs import signs
+
+    root, chance = signs(folder / "signs", COUNTS), random.Random(seed)
     started = time.monotonic()
     finish(root, folder / "straight")
     straight = end_of(folder / "straight")
