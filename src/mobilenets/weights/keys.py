@@ -65,16 +65,18 @@ def module_names(arch: Arch, naming: Naming, names: Iterable[str]) -> dict[str, 
     as `arch`.
     """
     names = set(names)
+    ours = [module for name, op in lower(arch).named_ops() for module in _modules(name, op)]
     match naming:
         case "torchvision" if _is_mnasnet(names):
-            return dict(_mnasnet(arch, _places(_MNASNET_PLACE, names)))
+            theirs = dict(_mnasnet(arch, _places(_MNASNET_PLACE, names)))
         case "torchvision":
-            return dict(_torchvision(arch))
+            theirs = dict(_torchvision(arch))
         case "timm":
-            return dict(_timm(arch, _places(_TIMM_PLACE, names)))
+            theirs = dict(_timm(arch, _places(_TIMM_PLACE, names)))
         case "ours":
-            modules = (module for name, op in lower(arch).named_ops() for module in _modules(name, op))
-            return {module: module for module in modules}
+            theirs = {}
+    # what they have no counterpart of keeps our name, which will not be found among theirs
+    return {module: theirs.get(module, module) for module in ours}
 
 
 def _is_mnasnet(names: Iterable[str]) -> bool:
@@ -108,37 +110,28 @@ def _torchvision(arch: Arch) -> Pairs:
         if isinstance(layer.block, Conv):
             yield from _pair(ours, f"{theirs}.0", f"{theirs}.1")
             continue
-        for place, (part, op) in enumerate(_parts(layer).items()):
+        for place, part in enumerate(_parts(layer)):
             inner = f"{theirs}.{'block' if third else 'conv'}.{place}"
             if part == "squeeze":
                 yield from _squeeze(ours, f"{inner}.fc1", f"{inner}.fc2")
             elif part == "project" and not third:
                 yield from _pair(f"{ours}.{part}", inner, f"{theirs}.conv.{place + 1}")
             else:
-                yield from zip(_modules(f"{ours}.{part}", op), (f"{inner}.0", f"{inner}.1"), strict=False)
-    yield from _hidden(arch, "classifier.0", "classifier.1")
+                yield from _pair(f"{ours}.{part}", f"{inner}.0", f"{inner}.1")
+    yield "head.hidden", "classifier.0"
     yield "head.classifier", "classifier.3" if third else "classifier.1"
 
 
 def _mnasnet(arch: Arch, places: list[tuple[int, int]]) -> Pairs:
     """Pairs for torchvision's MNASNet, which numbers convolutions, norms and activations in one row."""
     *layers, _ = lower(arch)
-    first, last = layers[0], layers[-1]
-    for index, layer in enumerate(layers):
-        ours, start = f"blocks.{index}", 0
-        if layer is first or layer is last:
-            start = 0 if layer is first else 14
-            yield from _pair(ours, f"layers.{start}", f"layers.{start + 1}")
-            continue
-        stage = "" if index == 1 else "{}.{}.layers.".format(*places[index - 2])
-        start = 3 if index == 1 else 0
-        for part, op in _parts(layer).items():
-            theirs = f"layers.{stage}{start}", f"layers.{stage}{start + 1}"
-            yield from zip(_modules(f"{ours}.{part}", op), theirs, strict=False)
-            start += 3
-        if "squeeze" in _parts(layer):  # it has none; the name will not be found
-            yield from _squeeze(ours, "squeeze.reduce", "squeeze.expand")
-    yield from _hidden(arch, "hidden.0", "hidden.1")
+    yield from _pair("blocks.0", "layers.0", "layers.1")
+    for index, layer in enumerate(layers[1:-1], start=1):
+        stage, first = ("", 3) if index == 1 else ("{}.{}.layers.".format(*places[index - 2]), 0)
+        for place, part in enumerate(_parts(layer)):
+            conv = first + 3 * place  # the norm follows, then the activation
+            yield from _pair(f"blocks.{index}.{part}", f"layers.{stage}{conv}", f"layers.{stage}{conv + 1}")
+    yield from _pair(f"blocks.{len(layers) - 1}", "layers.14", "layers.15")
     yield "head.classifier", "classifier.1"
 
 
@@ -154,7 +147,8 @@ def _timm(arch: Arch, places: list[tuple[int, int]]) -> Pairs:
         stage, block = places[index - 1]
         for part, theirs in _timm_block(layer.block, _parts(layer)):
             yield f"{ours}{part}", f"blocks.{stage}.{block}.{theirs}"
-    yield from _hidden(arch, "conv_head", "norm_head")
+    yield "head.hidden", "conv_head"
+    yield from _pair("head.hidden", "conv_head", "norm_head")  # V4's has a norm
     yield "head.classifier", "classifier"
 
 
@@ -183,13 +177,6 @@ def _timm_numbered(block: Block | Classifier, parts: Mapping[str, Op]) -> Pairs:
         yield from _pair(f".{part}", names[part], f"bn{count}")
     if "squeeze" in parts:
         yield from _squeeze("", "se.conv_reduce", "se.conv_expand")
-
-
-def _hidden(arch: Arch, layer: str, norm: str) -> Pairs:
-    """The layer before the classifier, where there is one."""
-    for op in lower(arch)[-1].ops:
-        if op.name == "hidden":
-            yield from zip(_modules("head.hidden", op), (layer, norm), strict=False)
 
 
 def _squeeze(ours: str, reduce: str, expand: str) -> Pairs:
