@@ -10,7 +10,7 @@ from torchvision import models
 from torchvision.models import mobilenetv3
 
 from mobilenets.arch import cost
-from mobilenets.arch.zoo import ALIASES, find
+from mobilenets.arch.zoo import find
 from mobilenets.nn import build
 from mobilenets.weights.load import load_weights
 
@@ -88,15 +88,20 @@ def test_counts_and_logits_equal_the_library_of_the_dialect(family, width, diale
     assert_equal_logits(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ALIASES)
+# Each kind of name through a file, as a user has it; test_registry_equality.py takes every name there is.
+@pytest.mark.parametrize(
+    "name", ["mobilenetv1_100h", "mobilenetv2_050", "tf_mobilenetv3_small_075", "semnasnet_050",
+             "mobilenetv4_conv_small_035"]
+)  # fmt: skip
 def test_a_name_of_timm_gives_timms_network(name, tmp_path):
     theirs = enliven(timm.create_model(name))
-    arch = find(name, resolution=96)
-    ours = copied(theirs, arch, tmp_path)
-    counted = cost(arch)
-    assert counted.params == sum(p.numel() for p in theirs.parameters())
-    assert counted.macs == multiply_accumulates(theirs, 96)
+    ours = copied(theirs, find(name, resolution=96), tmp_path)
     assert_equal_logits(ours, theirs)
+
+
+def test_torchvisions_mnasnet_is_loaded_from_its_file(tmp_path):
+    theirs = enliven(models.mnasnet0_5())
+    assert_equal_logits(copied(theirs, find("mnasnet0_5"), tmp_path), theirs)
 
 
 @pytest.mark.parametrize("family", TORCHVISION)
