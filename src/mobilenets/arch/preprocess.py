@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from mobilenets.arch.checks import MOST
 from mobilenets.arch.reading import expect, expect_each, expect_keys
-from mobilenets.arch.spec import MOST
 from mobilenets.base.errors import ArchError, shown
 
 Interpolation = Literal["bilinear", "bicubic"]

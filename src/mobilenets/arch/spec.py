@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
+from mobilenets.arch.checks import count, geometry, odd, one_of, positive
 from mobilenets.base.errors import ArchError, shown
 
 Activation = Literal["none", "relu", "relu6", "hardswish", "gelu"]
@@ -17,7 +18,6 @@ Antialias = Literal["none", "average", "blur"]
 Shift = Literal["bias", "norm", "none"]
 Padding = Literal["symmetric", "same"]
 HiddenKind = Literal["linear", "conv"]
-MOST = 1_000_000  # of anything counted here; a description that asks for more is a mistake or an attack
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Dialect:
                 f"norm_eps and norm_momentum must lie between 0 and 1, "
                 f"got {shown(self.norm_eps)} and {shown(self.norm_momentum)}"
             )
-        _one_of("padding", self.padding, get_args(Padding))
-        _one_of("hidden", self.hidden, get_args(HiddenKind))
+        one_of("padding", self.padding, get_args(Padding))
+        one_of("hidden", self.hidden, get_args(HiddenKind))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Conv:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check_geometry(self.kernel, self.stride, self.activation, out=self.out)
+        geometry(self.kernel, self.stride, out=self.out)
+        one_of("activation", self.activation, get_args(Activation))
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Separable:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check_geometry(self.kernel, self.stride, self.activation, out=self.out)
+        geometry(self.kernel, self.stride, out=self.out)
+        one_of("activation", self.activation, get_args(Activation))
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,12 @@ class Inverted:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
-        _count(squeeze=self.squeeze)
-        _one_of("gate", self.gate, get_args(Gate))
-        _one_of("squeeze_activation", self.squeeze_activation, get_args(Activation))
-        _positive(dilation=self.dilation)
+        geometry(self.kernel, self.stride, out=self.out, hidden=self.hidden)
+        one_of("activation", self.activation, get_args(Activation))
+        count(squeeze=self.squeeze)
+        one_of("gate", self.gate, get_args(Gate))
+        one_of("squeeze_activation", self.squeeze_activation, get_args(Activation))
+        positive(dilation=self.dilation)
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,10 @@ class Fused:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check_geometry(self.kernel, self.stride, self.activation, out=self.out, hidden=self.hidden)
-        _positive(groups=self.groups)
-        _one_of("antialias", self.antialias, get_args(Antialias))
+        geometry(self.kernel, self.stride, out=self.out, hidden=self.hidden)
+        one_of("activation", self.activation, get_args(Activation))
+        positive(groups=self.groups)
+        one_of("antialias", self.antialias, get_args(Antialias))
         if self.hidden % self.groups:
             raise ArchError(f"hidden must be a multiple of groups, got {self.hidden} and {self.groups}")
 
@@ -155,9 +159,10 @@ class Universal:
         """Refuse what cannot be."""
         for name, kernel in (("start", self.start), ("kernel", self.kernel)):
             if type(kernel) is not int or kernel != 0:
-                _odd(name, kernel)
-        _check_geometry(1, self.stride, self.activation, out=self.out, hidden=self.hidden)
-        _one_of("antialias", self.antialias, get_args(Antialias))
+                odd(name, kernel)
+        geometry(1, self.stride, out=self.out, hidden=self.hidden)
+        one_of("activation", self.activation, get_args(Activation))
+        one_of("antialias", self.antialias, get_args(Antialias))
         if self.stride > 1 and not self.start and not self.kernel:
             raise ArchError(f"stride must be 1 where no depthwise layer can stride, got {self.stride}")
 
@@ -182,9 +187,7 @@ class Attention:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _check_geometry(
-            self.kernel, 1, "none", out=self.out, heads=self.heads, key=self.key, value=self.value
-        )
+        geometry(self.kernel, 1, out=self.out, heads=self.heads, key=self.key, value=self.value)
         if type(self.shrink) is not int or self.shrink not in (1, 2):
             raise ArchError(f"shrink must be 1 or 2, got {shown(self.shrink)}")
 
@@ -208,12 +211,12 @@ class Classifier:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _positive(classes=self.classes)
-        _count(hidden=self.hidden)
+        positive(classes=self.classes)
+        count(hidden=self.hidden)
         if not 0 <= self.dropout < 1:
             raise ArchError(f"dropout must be at least 0 and below 1, got {shown(self.dropout)}")
-        _one_of("activation", self.activation, get_args(Activation))
-        _one_of("shift", self.shift, get_args(Shift))
+        one_of("activation", self.activation, get_args(Activation))
+        one_of("shift", self.shift, get_args(Shift))
 
 
 Head = Classifier
@@ -234,7 +237,7 @@ class Arch:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        _positive(resolution=self.resolution)
+        positive(resolution=self.resolution)
         if not self.blocks:
             raise ArchError(f"{self.name}: a network needs at least one block")
         channels = 3
@@ -274,38 +277,3 @@ NAMES: Mapping[type, str] = MappingProxyType({kind: name for name, kind in KINDS
 def field_names(kind: type) -> tuple[str, ...]:
     """The fields of one of the records here, in order."""
     return tuple(field.name for field in fields(kind))
-
-
-def _check_geometry(kernel: int, stride: int, activation: str, **channels: int) -> None:
-    """Raise ArchError for a kernel, stride, activation or channel count that cannot be."""
-    _positive(**channels)
-    _odd("kernel", kernel)
-    if type(stride) is not int or stride not in (1, 2):
-        raise ArchError(f"stride must be 1 or 2, got {shown(stride)}")
-    _one_of("activation", activation, get_args(Activation))
-
-
-def _odd(name: str, kernel: int) -> None:
-    """Raise ArchError for a kernel without a middle."""
-    if type(kernel) is not int or not 1 <= kernel <= MOST or kernel % 2 == 0:
-        raise ArchError(f"{name} must be an odd number of at least 1, got {shown(kernel)}")
-
-
-def _positive(**numbers: int) -> None:
-    """Raise ArchError unless every number is an integer from 1 to MOST."""
-    for name, number in numbers.items():
-        if type(number) is not int or not 1 <= number <= MOST:
-            raise ArchError(f"{name} must be an integer from 1 to {MOST}, got {shown(number)}")
-
-
-def _count(**numbers: int) -> None:
-    """Raise ArchError unless every number is 0 (absent) or a channel count."""
-    for name, number in numbers.items():
-        if type(number) is not int or not 0 <= number <= MOST:
-            raise ArchError(f"{name} must be 0 or a channel count up to {MOST}, got {shown(number)}")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ArchError unless `value` is known."""
-    if value not in known:
-        raise ArchError(f"{name} must be one of {', '.join(known)}, got {shown(value)}")
