@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from mobilenets.arch.lower import Lowered, Op
+from mobilenets.arch.lower import CALCULATING, INPUT, Lowered, Op
 from mobilenets.base.errors import ArchError
 
 Scores = Mapping[str, Tensor]
@@ -25,30 +25,47 @@ class Channels:
         self.parents: list[int] = []
         self.reads: dict[str, int] = {}
         self.writes: dict[str, int] = {}
+        self.fixed: list[int] = []
+        self.gates: set[str] = set()
         self.chosen: dict[tuple[int, int], Tensor] = {}
         self._follow(lowered, depthwise)
         self.importance = self._checked(importance)
 
     def kept(self, path: str, op: Op) -> tuple[Tensor, Tensor]:
-        """Indices of the old channels, read and written by the old operation `path`, that `op` still has."""
-        return self._keep(self.reads[path], op.cin), self._keep(self.writes[path], op.cout)
+        """Indices of the old channels, read and written by the old operation `path`, that `op` still has.
+
+        Raises ArchError where they may be neither more nor fewer.
+        """
+        return self._keep(path, self.reads[path], op.cin), self._keep(path, self.writes[path], op.cout)
 
     def _follow(self, lowered: Lowered, depthwise: frozenset[str]) -> None:
         """Number the channels from the image to the logits; equal numbers are the same channels."""
         running = self._new()
         for layer, ops in zip(lowered, named_by_layer(lowered), strict=True):
-            entered = pooled = running
+            entered = running
+            written = {INPUT: entered}
             for path, op in ops.items():
-                self.reads[path] = running
-                if op.kind == "pool":
-                    pooled = running
-                elif op.kind == "scale":
-                    self._tie(running, pooled)
-                elif path not in depthwise:
-                    running = self._new()
-                self.writes[path] = running
+                read = [written[name] for name in op.reads] or [running]
+                running = written[op.name] = self._through(path, op, read, path in depthwise)
             if layer.residual:
                 self._tie(running, entered)
+
+    def _through(self, path: str, op: Op, read: list[int], depthwise: bool) -> int:
+        """The channels that an operation writes, given those that it reads."""
+        self.reads[path] = written = read[0]
+        match op.kind:
+            case "conv" | "linear" if not depthwise:
+                written = self._new()
+                if op.groups > 1:
+                    self.fixed += [read[0], written]
+            case "scale":
+                self._tie(*read)
+                self.gates |= {other for other, number in self.writes.items() if number == read[1]}
+            case "match" | "mix":  # heads lie side by side in these channels
+                written = self._new()
+                self.fixed += [*read, written]
+        self.writes[path] = written
+        return written
 
     def _new(self) -> int:
         """A number for channels that were not there before."""
@@ -65,17 +82,21 @@ class Channels:
         """From now on the two are the same channels."""
         self.parents[self._root(one)] = self._root(other)
 
-    def _keep(self, number: int, count: int) -> Tensor:
+    def _keep(self, path: str, number: int, count: int) -> Tensor:
         """The most important `count` channels in order; all of them where that is no fewer."""
         key = (self._root(number), count)
         if key not in self.chosen:
-            self.chosen[key] = self._choose(*key)
+            self.chosen[key] = self._choose(path, *key)
         return self.chosen[key]
 
-    def _choose(self, root: int, count: int) -> Tensor:
+    def _choose(self, path: str, root: int, count: int) -> Tensor:
         """Indices of the channels with the highest scores; of equal ones the first."""
-        writers = [path for path, number in self.writes.items() if self._root(number) == root]
+        writers = [one for one, number in self.writes.items() if self._root(number) == root]
         size = self.ops[writers[0]].cout if writers else 3
+        if count != size and root in {self._root(number) for number in self.fixed}:
+            raise ArchError(
+                f"{path} has {size} channels in groups or heads, which cannot be more or fewer, got {count}"
+            )
         if count >= size:
             return torch.arange(size)
         scores = self._scores(writers)
@@ -88,8 +109,7 @@ class Channels:
         given = [self.importance[path] for path in writers if path in self.importance]
         if given:
             return torch.stack(given).sum(0)
-        # a gate scales what others write
-        of = [path for path in writers if self.ops[path].norm] or [p for p in writers if self.ops[p].weights]
+        of = [one for one in writers if self.ops[one].kind in CALCULATING and one not in self.gates]
         squares = torch.stack([self._norm(path).square() for path in of])
         return (squares / squares.mean(1, keepdim=True).clamp_min(1e-30)).sum(0)
 

@@ -17,8 +17,6 @@ from mobilenets.base.errors import ArchError
 from mobilenets.nn.channels import Channels, Scores, named_by_layer
 from mobilenets.nn.network import Network, build
 
-KNOWN = ("conv", "linear", "pool", "scale")  # kinds of operations whose channels can be followed
-
 
 def transplant(source: Network, arch: Arch, importance: Scores | None = None) -> Network:
     """A network of `arch` with the weights of `source`, which is left as it is.
@@ -42,12 +40,15 @@ def transplant(source: Network, arch: Arch, importance: Scores | None = None) ->
     network = build(arch).to(next(source.parameters()).device)
     fresh = network.state_dict()
     for path, (before, op) in plan.pairs.items():
-        kept_in, kept_out = channels.kept(before, op)
         for name in _keys(fresh, path):
+            kept_in, kept_out = channels.kept(before, op)
+            grouped = before in plan.depthwise or op.groups > 1
             given = state[before + name.removeprefix(path)]
-            fresh[name] = _moved(given, fresh[name], kept_in, kept_out)
+            fresh[name] = _moved(given, fresh[name], None if grouped else kept_in, kept_out)
     for path in plan.identities:
-        fresh[f"{path}.norm.weight"].zero_()
+        norm = f"{path}.norm.weight"
+        for name in [norm] if norm in fresh else _keys(fresh, path):
+            fresh[name].zero_()
     network.load_state_dict(fresh)
     return network.train(source.training)
 
@@ -77,7 +78,7 @@ def _plan(old: Lowered, new: Lowered) -> _Plan:
             op, was = ops[path], named_old[there][before]
             _check_kind(path, op, was)
             pairs[path] = (before, op)
-            if max(op.groups, was.groups) > 1:
+            if all(one.groups == one.cin == one.cout for one in (op, was)) and max(op.groups, was.groups) > 1:
                 depthwise.add(before)
     return _Plan(pairs, identities, frozenset(depthwise))
 
@@ -114,9 +115,8 @@ def _stages(lowered: Lowered) -> list[list[int]]:
 
 
 def _identity(index: int, layer: Layer, last: str) -> str:
-    """The operation whose zeroed norm makes a new block the identity. Raises ArchError without one."""
-    op = layer.ops[-1]
-    if not (layer.residual and op.norm and op.activation == "none"):
+    """The last operation of a new block, which zeroed makes it the identity. Raises ArchError without one."""
+    if not layer.residual or layer.ops[-1].activation != "none":
         raise ArchError(
             f"blocks[{index}] is new and cannot begin as the identity; take a block that was there"
         )
@@ -127,15 +127,10 @@ def _operations(index: int, layer: Layer, ops: Mapping[str, Op],
                 others: Mapping[str, Op]) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Names of corresponding operations in the new and the old network. Raises ArchError."""
     if isinstance(layer.block, Classifier):
-        same = ops.keys() == others.keys()
-        for path in ops.keys() & others.keys():
-            op = ops[path]
-            is_last = op is layer.ops[-1]
-            if not is_last or (same and op.cout == others[path].cout):
-                yield path, path
+        yield from _head(ops, others)
         return
     names = [op.name for op in layer.ops]
-    befores = {path.partition(".")[2].partition(".")[2]: path for path in others}
+    befores = {op.name: path for path, op in others.items()}
     if set(names) != set(befores):
         differing = ", ".join(sorted(set(names) ^ set(befores)))
         raise ArchError(
@@ -144,15 +139,23 @@ def _operations(index: int, layer: Layer, ops: Mapping[str, Op],
     yield from ((path, befores[name]) for path, name in zip(ops, names, strict=True))
 
 
+def _head(ops: Mapping[str, Op], others: Mapping[str, Op]) -> Iterator[tuple[str, str]]:
+    """The operations that two heads share: all up to the first that is built otherwise."""
+    for path, op in ops.items():
+        was = others.get(path)
+        alike = was and (op.norm, op.bias) == (was.norm, was.bias) and ops.keys() == others.keys()
+        if not alike or (op is list(ops.values())[-1] and was and op.cout != was.cout):
+            return
+        yield path, path
+
+
 def _check_kind(path: str, op: Op, was: Op) -> None:
-    """Raise ArchError for an operation whose channels cannot be followed."""
-    if op.kind not in KNOWN or was.kind not in KNOWN:
-        raise ArchError(f"{path} is a {op.kind}, whose weights cannot be transplanted yet")
-    for one in (op, was):
-        if one.groups > 1 and not one.groups == one.cin == one.cout:
-            raise ArchError(f"{path} has {one.groups} groups; only one filter per channel can be followed")
-    if (op.groups > 1) != (was.groups > 1) and min(op.cin, was.cin) > 1:
-        raise ArchError(f"{path} filters each channel alone in one of the two networks only")
+    """Raise ArchError for operations of which one cannot take the weights of the other."""
+    if (op.norm, op.bias) != (was.norm, was.bias):
+        raise ArchError(f"{path} has a norm or bias in one of the two networks only")
+    alone = [one.groups == one.cin == one.cout for one in (op, was)]
+    if op.groups != was.groups and not all(alone):
+        raise ArchError(f"{path} has {was.groups} groups in one network and {op.groups} in the other")
 
 
 def _same_reading(old: Dialect, new: Dialect) -> None:
@@ -174,11 +177,11 @@ def _keys(state: Mapping[str, Tensor], path: str) -> list[str]:
     return [name for name in state if name.startswith(f"{path}.")]
 
 
-def _moved(given: Tensor, fresh: Tensor, kept_in: Tensor, kept_out: Tensor) -> Tensor:
+def _moved(given: Tensor, fresh: Tensor, kept_in: Tensor | None, kept_out: Tensor) -> Tensor:
     """`fresh` with the kept channels of `given` first; what reads the new channels into them is zero.
 
-    Scalars (the steps a norm has counted), vectors (out,) and weights (out, in[, k, k]); a depthwise
-    weight has one input per filter.
+    Scalars (the steps a norm has counted), vectors (out,) and weights (out, in[, k, k]), whose inputs stay
+    where `kept_in` is None.
     """
     if given.dim() == 0:
         return given.clone()
@@ -187,7 +190,7 @@ def _moved(given: Tensor, fresh: Tensor, kept_in: Tensor, kept_out: Tensor) -> T
     if given.dim() == 1:
         moved[: len(rows)] = rows
         return moved
-    if given.shape[1] > 1 or fresh.shape[1] > 1:
+    if kept_in is not None:
         rows = rows.index_select(1, kept_in.to(given.device))
     if fresh.dim() == 4:
         rows = rows if rows.dim() == 4 else rows[:, :, None, None]  # a linear layer as a 1x1 convolution
