@@ -3,7 +3,7 @@ import sys
 
 from mobilenets.base.files import write_json
 from mobilenets.base.run import open_run
-from mobilenets.cli import benchmark, evaluate, fit, predict
+from mobilenets.cli import benchmark, describe, evaluate, fit, models, predict
 from mobilenets.cli.output import facts, number, percent, table
 
 
@@ -88,3 +88,44 @@ def test_a_benchmark_shows_floor_and_share_of_the_ceiling(capsys):
     assert "4.00" in out
     assert "50.0 %" in out
     assert "x.onnx" in out
+
+
+def test_a_description_shows_what_was_published_and_measured(capsys):
+    from mobilenets.jobs.models import describe as job
+
+    document = job("mobilenet_v3_large")
+    timing = {
+        "median_ms": 5.678,
+        "iqr_ms": 0.1,
+        "runs": 77,
+        "target": "litert:cpu:1",
+        "environment": {"cpu": "X"},
+    }
+    document["measured"] = document["redesign"][0]["measured"] = timing
+    describe.show(document)
+    out = capsys.readouterr().out
+    for text in ("bneck 5x5", "blocks.15.squeeze.reduce", "5.48 M parameters", "216.6 M multiply", "Pixel 3",
+                 "arXiv 1905.02244, table 3", "original last stage", "30.00 M", "5.68 ms", "77 runs",
+                 "litert:cpu:1"):  # fmt: skip
+        assert text in out, text
+
+
+def test_the_list_of_models_names_the_sources_and_the_target(capsys):
+    from mobilenets.jobs.models import list_models
+
+    document = list_models(filter="mobilenetv3_small_100")
+    models.show(document)
+    plain = capsys.readouterr().out
+    assert "here, ms" not in plain
+    for text in ("2.54 M", "56.51 M", "1.3 MiB", "67.6 %", "15.8", "timm results"):
+        assert text in plain
+    document["models"][0]["measured"] = {
+        "median_ms": 1.25,
+        "target": "litert:cpu:1",
+        "environment": {"cpu": "X"},
+    }
+    models.show(document)
+    out = capsys.readouterr().out
+    assert "here, ms" in out
+    assert "1.25" in out
+    assert "measured on litert:cpu:1, X" in out

@@ -10,7 +10,7 @@ from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, read
-from mobilenets.jobs.models import published_accuracy
+from mobilenets.jobs.known import published_accuracy
 
 if TYPE_CHECKING:
     from mobilenets.runtimes import Target

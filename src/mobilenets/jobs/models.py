@@ -1,53 +1,108 @@
 """`list_models`, `describe`, `create_model`: the networks by name."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenets.arch import codec
 from mobilenets.arch.cost import cost, cost_per_op
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import ALIASES, FAMILIES, find
-from mobilenets.arch.zoo.published import TOP1, Accuracy, published_top1
+from mobilenets.arch.zoo.published import TOP1, USUAL_SIDE
 from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.jobs.known import Row, at_home, facts, line_of, on_device
 
 if TYPE_CHECKING:
     from mobilenets.nn import Network
 
-Row = dict[str, Any]
 ORDERS: dict[str, Callable[[Row], Any]] = {
     "name": lambda row: row["name"],
     "params": lambda row: row["params"],
     "macs": lambda row: row["macs"],
+    "memory": lambda row: row["peak_bytes"],
     "width": lambda row: row["width"],
     "top1": lambda row: -(row["top1"] or 0),
+    "latency": lambda row: _last(on_device(row)),
+    "measured": lambda row: _last((row.get("measured") or {}).get("median_ms")),
 }
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-PUBLISHED_SIDE = 224  # the input side that the published figures are for
+
+COSTLY = "mobilenet_v3_large"  # whose costly layers the paper redesigned (V3, section 5.1)
+
+
+class Variant(NamedTuple):
+    """Arguments of the family, and by how many multiply-accumulates the paper says it costs more."""
+
+    settings: Mapping[str, Any]
+    paper_more_macs: int | None = None
+
+
+REDESIGN: Mapping[str, Variant] = MappingProxyType(
+    {
+        "as published": Variant({}),
+        "original last stage": Variant({"last_stage": "original"}, 30_000_000),
+        "stem of 32 filters": Variant({"stem": 32}, 10_000_000),
+        "both": Variant({"last_stage": "original", "stem": 32}),
+    }
+)
 
 
 def list_models(
     *,
     sort: str | None = None,
     filter: str | None = None,  # noqa: A002 - named as the flag
+    family: str | None = None,
     max_macs: str | float | None = None,
-    resolution: int = PUBLISHED_SIDE,
+    max_params: str | float | None = None,
+    source: str | None = None,
+    resolution: int | None = None,
+    measure: str | None = None,
+    plot: str | Path | None = None,
 ) -> dict[str, Any]:
     """The families at their published widths and every alias: {"models": [{name, width, params, macs, ...}]}.
 
-    `top1` is the published share of ImageNet's validation images, None at other resolutions; `source` says
-    who published it, `weights` names the published weights. `sort` is a column (top1: best first), by default
-    the order of the papers; `filter` a part of the name; `max_macs` a count or a text like "100M".
-    Raises UnknownName for another column, UsageError for a resolution or count that cannot be.
+    Without a `resolution`, each has the input side of its published accuracy. `peak_bytes` are float32
+    activations alive at once. `top1` is the published share of ImageNet's validation images, None at other
+    resolutions; `source` says who published it, `weights` names the published weights.
+    `latency` holds what was published, each with its device, `ms`, precision and source. With `measure`, a
+    target, every network is measured here once (kept in the cache folder): `measured` is the timing with its
+    terms. `plot` draws top1 against macs, and against what was measured, into an .html, .png or .svg file.
+    `sort` is a column (top1: best first; latency: the published one on a Pixel 1), by default the order of
+    the papers; `filter` a part of the name, `family` a paper's line or one of its networks, `source` a part
+    of who published the accuracy; `max_macs` and `max_params` are counts or texts like "100M".
+    Raises UnknownName for another column or family, UsageError for a resolution, count or plot that cannot
+    be, ExportError, StorageError.
     """
     if sort is not None and sort not in ORDERS:
         raise UnknownName("column to sort by", sort, ORDERS)
-    most = _count(max_macs)
+    if family is not None and family not in {*FAMILIES, *map(line_of, FAMILIES)}:
+        raise UnknownName("family", family, {*FAMILIES, *map(line_of, FAMILIES)})
+    if plot is not None:
+        from mobilenets.reports.scatter import checked_suffix
+
+        checked_suffix(Path(plot))
     wanted = [(name, width) for name, width in _named() if (filter or "") in name]
-    rows = [_facts(name, width, find(name, width, resolution)) for name, width in wanted]
-    rows = [row for row in rows if row["macs"] <= most]
+    found = [
+        (facts(name, width, arch), arch)
+        for name, width in wanted
+        for arch in [at_home(name, width) if resolution is None else find(name, width, resolution)]
+    ]
+    limits = {"macs": _count("max_macs", max_macs), "params": _count("max_params", max_params)}
+    found = [
+        (row, arch)
+        for row, arch in found
+        if all(row[key] <= most for key, most in limits.items())
+        and family in (None, row["family"], arch.name)
+        and (source or "").lower() in (row["source"] or "").lower()
+    ]
+    if measure is not None:
+        _measure(found, measure)
+    rows = [row for row, _ in found]
+    if plot is not None:
+        _plot(Path(plot), rows, measure)
     return {"models": sorted(rows, key=ORDERS[sort]) if sort else rows}
 
 
@@ -55,20 +110,28 @@ def describe(
     name: str,
     *,
     width: float | None = None,
-    resolution: int = PUBLISHED_SIDE,
+    resolution: int = USUAL_SIDE,
     dialect: str | None = None,
-    ops: bool = False,
+    ops: bool = True,
+    measure: str | None = None,
 ) -> dict[str, Any]:
-    """One network: the facts of `list_models`, `peak_bytes` of activations, its `arch` as JSON, and with
-    `ops`
+    """One network: the facts of `list_models`, its `arch` as JSON, and with `ops` every operation with its
 
-    every operation with its channels, sides, params and macs.
-    Raises UnknownName, UsageError as `arch.zoo.find`.
+    channels, sides, params and macs. `measure`, a target, adds its latency here with the terms.
+    For V3-Large, `redesign` sets beside it the network before the paper's redesign of its costly layers.
+    Raises UnknownName, UsageError as `arch.zoo.find`; with `measure` ExportError, StorageError.
     """
     arch = find(name, width, resolution, dialect=dialect)
     settled = ALIASES[name][1].get("width", 1.0) if name in ALIASES else 1.0
-    document = _facts(name, width or settled, arch)
-    document |= {"peak_bytes": cost(arch).peak_bytes, "arch": codec.encode(arch)}
+    document = facts(name, width or settled, arch)
+    document |= {"arch": codec.encode(arch)}
+    if name == COSTLY:
+        document["redesign"] = redesign(arch, width or 1.0, measure)
+        document |= {"measured": document["redesign"][0]["measured"]} if measure else {}
+    elif measure is not None:
+        from mobilenets.jobs.measured import measured
+
+        [document["measured"]] = measured([arch], measure)
     if ops:
         document["ops"] = [
             {**asdict(op), "name": path, "params": op.params, "macs": op.macs}
@@ -77,11 +140,39 @@ def describe(
     return document
 
 
+def redesign(arch: Arch, width: float = 1.0, measure: str | None = None) -> list[Row]:
+    """V3-Large `arch` and what it was before its costly layers were redesigned (V3, section 5.1):
+
+    {layers, params, macs, more_macs, paper_more_macs, measured}; the latencies on the target `measure` are
+    taken in turns. `paper_more_macs` are the paper's rounded figures, for width 1.0 at 224 pixels.
+    """
+    archs = [
+        find(COSTLY, width, arch.resolution, arch.head.classes, arch.dialect.name, **variant.settings)
+        for variant in REDESIGN.values()
+    ]
+    timings: list[Any] = [None] * len(archs)
+    if measure is not None:
+        from mobilenets.jobs.measured import measured
+
+        timings = measured(archs, measure)
+    return [
+        {
+            "layers": layers,
+            "params": cost(one).params,
+            "macs": cost(one).macs,
+            "more_macs": cost(one).macs - cost(archs[0]).macs,
+            "paper_more_macs": variant.paper_more_macs,
+            "measured": timing,
+        }
+        for (layers, variant), one, timing in zip(REDESIGN.items(), archs, timings, strict=True)
+    ]
+
+
 def create_model(
     name: str,
     *,
     width: float | None = None,
-    resolution: int = PUBLISHED_SIDE,
+    resolution: int = USUAL_SIDE,
     classes: int = 1000,
     dialect: str | None = None,
     weights: str | Path = "none",
@@ -102,14 +193,6 @@ def create_model(
     return network.train()
 
 
-def published_accuracy(arch: Arch, width: float) -> Accuracy | None:
-    """Top-1 in per cent at the published input side: of the best published weights, else the authors'
-    figure.
-    """
-    entry = _published(arch)
-    return Accuracy(entry.top1, entry.source) if entry else _figure(arch, width)
-
-
 def _named() -> Iterator[tuple[str, float]]:
     """Names and widths: each family at the widths that have figures, then the aliases."""
     for family in FAMILIES:
@@ -119,39 +202,41 @@ def _named() -> Iterator[tuple[str, float]]:
         yield alias, settled.get("width", 1.0)
 
 
-def _facts(name: str, width: float, arch: Arch) -> Row:
-    """What is known of a network: its costs, and its published accuracy and weights where there are any."""
-    counted = cost(arch)
-    entry = _published(arch)
-    top1, source = published_accuracy(arch, width) or (None, None)
-    at_home = arch.resolution == (entry.resolution if entry else PUBLISHED_SIDE)
-    return {
-        "name": name,
-        "params": counted.params,
-        "macs": counted.macs,
-        "resolution": arch.resolution,
-        "width": width,
-        "dialect": arch.dialect.name,
-        "top1": round(top1 / 100, 5) if at_home and top1 else None,
-        "source": source if at_home and top1 else None,
-        "weights": entry.name if entry else None,
-    }
+def _measure(found: list[tuple[Row, Arch]], target: str) -> None:
+    """Add the latency measured here to every row, each network by itself."""
+    from mobilenets.base.console import track
+    from mobilenets.jobs.measured import measured
+
+    for row, arch in track(found, "measuring"):
+        [row["measured"]] = measured([arch], target)
 
 
-def _figure(arch: Arch, width: float) -> Accuracy | None:
-    """The authors' figure, where this is the authors' network: dialects round some widths to others."""
-    theirs = FAMILIES[arch.name](width=width, resolution=arch.resolution, dialect="tensorflow")
-    return published_top1(arch.name, width) if cost(theirs) == cost(arch) else None
+def _plot(path: Path, rows: list[Row], target: str | None) -> None:
+    """Draw the rows with a published accuracy."""
+    from mobilenets.reports.scatter import Point, write_scatter
+
+    points = [
+        Point(f"{row['name']} {row['width']:g}" if row["name"] in FAMILIES else row["name"], row["family"],
+              100 * row["top1"], row["macs"], (row.get("measured") or {}).get("median_ms"))
+        for row in rows
+        if row["top1"] is not None
+    ]  # fmt: skip
+    about = next((row["measured"] for row in rows if row.get("measured")), None)
+    terms = (
+        f"Latency: the median of untrained networks on {target}, one image at a time, "
+        f"on {about['environment']['cpu']}."
+        if about
+        else ""
+    )
+    write_scatter(path, points, terms)
 
 
-def _published(arch: Arch) -> Any:
-    """The best published weights of a network, or None."""
-    from mobilenets.weights import published_for
-
-    return published_for(arch)
+def _last(value: float | None) -> float:
+    """A number to sort by; what is not known comes last."""
+    return float("inf") if value is None else value
 
 
-def _count(given: str | float | None) -> float:
+def _count(name: str, given: str | float | None) -> float:
     """A count like 5e6, "100M" or "1.2G"; without one, no limit. Raises UsageError."""
     if given is None:
         return float("inf")
@@ -159,4 +244,4 @@ def _count(given: str | float | None) -> float:
     try:
         return float(match[1]) * UNITS[match[2]]  # type: ignore[index]
     except (TypeError, ValueError) as error:
-        raise UsageError(f"max_macs must be a count like 100M or 5e8, got {given!r}") from error
+        raise UsageError(f"{name} must be a count like 100M or 5e8, got {given!r}") from error

@@ -47,7 +47,7 @@ STYLE: Any = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Our look, and no warning about letters that a font lacks."""
     import matplotlib as mpl
 
@@ -58,8 +58,8 @@ def _style() -> Iterator[None]:
 
 def curves(rows: Sequence[dict[str, float | None]], best: dict[str, float | None] | None) -> "Figure":
     """Loss, top-1 and learning rate over the epochs; `rows` are those of metrics.csv, `best` is ringed."""
-    with _style():
-        figure = _figure(9.4, 2.7)
+    with style():
+        figure = blank(9.4, 2.7)
         loss, top1, lr = figure.subplots(1, 3)
         _line(loss, rows, "train_loss", BLUE, label="train")
         _line(loss, rows, "val_loss", ORANGE, label="val", dashed=True)
@@ -82,8 +82,8 @@ def choice(points: Sequence[dict[str, Any]], budget_ms: float | None, margin: fl
 
     A point has `x`, `y`, `family`, `name` and `chosen`.
     """
-    with _style():
-        figure = _figure(7.6, 3.9)
+    with style():
+        figure = blank(7.6, 3.9)
         axes = figure.subplots()
         families = sorted({point["family"] for point in points})
         colours = (BLUE, GREEN, PURPLE, FAINT)
@@ -109,9 +109,9 @@ def choice(points: Sequence[dict[str, Any]], budget_ms: float | None, margin: fl
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
     """The confusion matrix as shares of each true class; class names and counts where they can be read."""
     shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
-    with _style():
+    with style():
         side = min(9.0, 2.2 + 0.34 * len(labels))
-        figure = _figure(side, side)
+        figure = blank(side, side)
         axes = figure.subplots()
         axes.grid(visible=False)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -138,11 +138,17 @@ def save(figure: "Figure", path: Path) -> str:
 
     Raises StorageError.
     """
-    drawn = StringIO()
-    with _style():
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    write_text(path, drawn.getvalue())
-    return drawn.getvalue()
+    text = drawn(figure)
+    write_text(path, text)
+    return text
+
+
+def drawn(figure: "Figure") -> str:
+    """The text of a figure as SVG, on a clear ground and without a date."""
+    text = StringIO()
+    with style():
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return text.getvalue()
 
 
 def inline(svg: str, name: str) -> str:
@@ -159,7 +165,7 @@ def inline(svg: str, name: str) -> str:
     return svg
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank(width: float, height: float) -> "Figure":
     """An empty figure of so many inches, without pyplot's global state."""
     from matplotlib.figure import Figure
 

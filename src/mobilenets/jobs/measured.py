@@ -1,0 +1,73 @@
+"""Latency of untrained networks measured on this machine, and kept with its terms."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mobilenets.arch import codec
+from mobilenets.arch.spec import Arch
+from mobilenets.base.console import say
+from mobilenets.base.files import cache_folder, read_json, write_json
+from mobilenets.base.run import environment
+
+SECONDS = 1.0  # spent on each network
+
+
+def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
+    """The latency of each network on `target` in ms at batch 1, with its terms and when it was measured.
+
+    Several are measured in turns, so that their ratios hold. What was measured before on this processor with
+    these versions is read from the cache folder; delete its folder `latency` to measure again.
+    Raises UsageError, UnknownName for a target, ExportError, StorageError.
+    """
+    from mobilenets.runtimes import parse_target
+
+    wanted = parse_target(target)
+    plain = [_plain(arch) for arch in archs]
+    path = _place(plain, str(wanted))
+    if path.exists():
+        rows: list[dict[str, Any]] = read_json(path)
+        return rows
+    from mobilenets.bench import measure_interleaved
+    from mobilenets.runtimes import open_session
+
+    sessions = {
+        str(index): open_session(_file(arch, wanted.runtime), wanted) for index, arch in enumerate(plain)
+    }
+    timings = measure_interleaved(sessions, seconds=SECONDS)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    rows = [{**timing.as_dict(), "time": now} for timing in timings.values()]
+    for arch, row in zip(archs, rows, strict=True):
+        say(f"{arch.name} at {arch.resolution} pixels: {row['median_ms']:.2f} ms on {wanted}")
+    write_json(path, rows)
+    return rows
+
+
+def _file(arch: Arch, runtime: str) -> Path:
+    """An exported file of the untrained network."""
+    import torch
+
+    from mobilenets.jobs.subject import blank_card, exported_once
+    from mobilenets.nn import build
+
+    torch.manual_seed(0)
+    return exported_once(build(arch).eval(), blank_card(arch), runtime, "untrained")
+
+
+def _plain(arch: Arch) -> Arch:
+    """The network without what takes no time, so that its names share one measurement."""
+    hidden = arch.dialect.hidden if arch.head.hidden else "linear"
+    dialect = replace(arch.dialect, name="", norm_momentum=0.1, norm_eps=1e-3, hidden=hidden)
+    return replace(arch, name="", head=replace(arch.head, dropout=0.0), dialect=dialect)
+
+
+def _place(archs: Sequence[Arch], target: str) -> Path:
+    """Where the measurement is kept: it belongs to networks, target, processor and versions."""
+    about = environment()
+    terms = (*map(codec.dumps, archs), target, repr(about["cpu"]), repr(about["packages"]))
+    return (
+        cache_folder() / "latency" / f"{hashlib.sha256(chr(10).join(terms).encode()).hexdigest()[:24]}.json"
+    )
