@@ -1,27 +1,39 @@
 """The registry's facts against those that the installed torchvision and timm state."""
 
+import re
 from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 from torchvision import models
 
 from mobilenets.arch import cost, edit
-from mobilenets.arch.zoo import ALIASES, find
+from mobilenets.arch.zoo import find
 from mobilenets.weights import PUBLISHED, published_for
 from mobilenets.weights.registry import fitted
 
+COLLECT = Path(__file__).parents[2] / "docs" / "weights" / "collect.py"
 TORCHVISION = {
-    f"torchvision/{family}.{weights.name.lower()}": weights
-    for family, published in (
-        ("mobilenet_v2", models.MobileNet_V2_Weights),
-        ("mobilenet_v3_large", models.MobileNet_V3_Large_Weights),
-        ("mobilenet_v3_small", models.MobileNet_V3_Small_Weights),
-    )
-    for weights in published
+    f"torchvision/{model}.{weights.name.lower()}": weights
+    for model in models.list_models(module=models)
+    if re.match("mobilenet|mnasnet", model)
+    for weights in models.get_model_weights(model)
 }
 
 
+def test_the_file_is_what_the_installed_packages_state():
+    pytest.importorskip("timm")
+    spec = spec_from_file_location("collect", COLLECT)
+    collect = module_from_spec(spec)
+    spec.loader.exec_module(collect)
+    stored = collect.TARGET.read_text(encoding="utf-8")
+    assert stored == collect.text(), "published.json is old; run python docs/weights/collect.py"
+    assert collect.left_out() == []
+
+
 def test_all_of_torchvision_is_there():
+    assert len(TORCHVISION) == 9
     assert {name for name in PUBLISHED if name.startswith("torchvision/")} == set(TORCHVISION)
 
 
@@ -46,27 +58,45 @@ def timm_names():
 def test_timms_facts(name):
     timm = pytest.importorskip("timm")
     entry, theirs = PUBLISHED[name], timm.get_pretrained_cfg(name.removeprefix("timm/"))
-    assert entry.url == theirs.url
+    assert (entry.url, entry.hub) == (theirs.url or None, theirs.hf_hub_id)
     record = entry.preprocess
     assert theirs.input_size == (3, record.crop, record.crop)
     assert record.resize == int(record.crop / theirs.crop_pct)
     assert (record.interpolation, record.mean, record.std) == (theirs.interpolation, theirs.mean, theirs.std)
     assert entry.licence.lower() == theirs.license
-    assert published_for(find(theirs.architecture)).top1 >= entry.top1
+    assert (entry.classes, entry.arch.head.classes) == (theirs.num_classes,) * 2
+    best = published_for(find(theirs.architecture))
+    assert (best.top1 or 0) >= (entry.top1 or 0) or entry.classes != 1000
 
 
-def test_all_of_timm_that_has_an_address_is_there():
+def test_every_tag_of_timm_is_there():
     timm = pytest.importorskip("timm")
-    listed = {f"timm/{name}" for alias in ALIASES for name in timm.list_pretrained(f"{alias}.*")}
-    usable = {name for name in listed if timm.get_pretrained_cfg(name.removeprefix("timm/")).url}
-    assert set(timm_names()) == usable - {"timm/mobilenetv3_large_100.miil_in21k"}  # not ImageNet-1k
+    listed = {f"timm/{name}" for name in timm.list_pretrained() if re.match(PATTERNS, name)}
+    assert len(listed) >= 58
+    assert set(timm_names()) == listed
+
+
+PATTERNS = r"mobilenet(?!v5)|mnasnet|semnasnet|tf_mobilenetv3|(tf_)?efficientnet_lite"
 
 
 def test_hashes_are_hexadecimal_and_stand_in_the_address():
     for entry in PUBLISHED.values():
+        if entry.url is None:  # on the hub, which names files by their hash when they are fetched
+            assert (entry.sha256, entry.hub) == (None, entry.name)
+            continue
         assert len(entry.sha256) >= 8
         assert int(entry.sha256, 16)
         assert entry.sha256 in entry.url
+
+
+def test_figures_have_a_source_and_are_those_of_imagenet():
+    known = [entry for entry in PUBLISHED.values() if entry.top1]
+    assert len(known) > 50
+    for entry in PUBLISHED.values():
+        assert bool(entry.source) == bool(entry.top1)
+        assert entry.classes == 1000 or entry.top1 is None
+        assert entry.top1 is None or 50 < entry.top1 < 90
+        assert entry.top5 is None or entry.top1 < entry.top5 < 100
 
 
 @pytest.mark.parametrize(
@@ -78,6 +108,9 @@ def test_hashes_are_hexadecimal_and_stand_in_the_address():
         (find("mobilenet_v3_large"), "torchvision/mobilenet_v3_large.imagenet1k_v2"),
         (find("mobilenet_v3_large", dialect="timm"), "timm/mobilenetv3_large_100.miil_in21k_ft_in1k"),
         (find("tf_mobilenetv3_small_075"), "timm/tf_mobilenetv3_small_075.in1k"),
+        (find("mobilenet_v1"), "timm/mobilenetv1_100.ra4_e3600_r224_in1k"),
+        (find("mobilenetv4_conv_small"), "timm/mobilenetv4_conv_small.e3600_r256_in1k"),
+        (find("tf_efficientnet_lite0"), "timm/tf_efficientnet_lite0.in1k"),  # no figure, the only one
     ],
 )
 def test_the_best_published_weights_of_a_network(asked, name):
@@ -87,7 +120,7 @@ def test_the_best_published_weights_of_a_network(asked, name):
 @pytest.mark.parametrize(
     "asked",
     [
-        find("mobilenet_v1"),
+        find("mobilenet_v1", dialect="tensorflow"),
         find("mobilenet_v3_small", width=0.5),  # timm's has wider hidden layers
         edit.narrow(find("mobilenet_v2"), 3, hidden=80),
         replace(find("mobilenet_v2"), dialect=replace(find("mobilenet_v2").dialect, norm_eps=1e-4)),

@@ -1,11 +1,14 @@
 """Published weights: facts, names, download, and loading of any weights file into our networks."""
 
-from mobilenets.weights.download import fetch
-from mobilenets.weights.files import read_state
-from mobilenets.weights.load import Origin, imagenet_labels, load_weights
+from mobilenets.weights.download import cached, fetch
+from mobilenets.weights.files import read_state, read_weights
+from mobilenets.weights.guess import class_count, fitting
+from mobilenets.weights.load import Origin, imagenet_labels, load_weights, own_card, published_file
+from mobilenets.weights.ordered import Ordered
 from mobilenets.weights.registry import PUBLISHED, Published, published_for
 
 __all__ = [
-    "PUBLISHED", "Origin", "Published", "fetch", "imagenet_labels", "load_weights", "published_for",
-    "read_state",
+    "PUBLISHED", "Ordered", "Origin", "Published", "cached", "class_count", "fetch", "fitting",
+    "imagenet_labels", "load_weights", "own_card", "published_file", "published_for", "read_state",
+    "read_weights",
 ]  # fmt: skip

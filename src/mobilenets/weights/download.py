@@ -1,4 +1,4 @@
-"""Published weights fetched once, checked against their hash, kept in the cache folder."""
+"""Published weights fetched once, checked against their hash, kept in the cache folder or the hub's own."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 from mobilenets.base import files
 from mobilenets.base.console import progress, say
-from mobilenets.base.errors import WeightsError
-from mobilenets.weights.registry import Published
+from mobilenets.base.errors import MissingPackage, WeightsError
+from mobilenets.weights.registry import HUB_FILE, Published
 
 CHUNK = 1 << 18  # bytes per step of the progress bar
 PATIENCE = 20.0  # seconds without a byte before the server is given up
@@ -25,9 +25,12 @@ def cached(entry: Published) -> Path:
 def fetch(entry: Published) -> Path:
     """The file of `entry`, downloaded at the first call and checked against its hash at every call.
 
+    What lies on the Hugging Face hub alone is checked against the name that the hub gives it.
     Raises WeightsError when it cannot be had or is not what was published, StorageError when the disk
     refuses it. A failed download leaves nothing behind.
     """
+    if entry.url is None or entry.sha256 is None:
+        return _from_hub(entry)
     path = cached(entry)
     if path.is_file() and files.sha256(path).startswith(entry.sha256):
         return path
@@ -45,10 +48,19 @@ def fetch(entry: Published) -> Path:
     return path
 
 
+def _from_hub(entry: Published) -> Path:
+    """The file of `entry` in the hub's cache. Raises WeightsError."""
+    try:
+        from mobilenets.weights.hub import download
+    except MissingPackage as error:  # for the caller, weights like any others that cannot be had
+        raise WeightsError(f"{entry.name} lies on the Hugging Face hub alone, and {error}") from error
+    return download(str(entry.hub), HUB_FILE)
+
+
 def _chunks(entry: Published, path: Path) -> Iterator[bytes]:
     """The file in pieces, under a progress bar. Raises WeightsError for whatever the network does."""
     try:
-        with urlopen(entry.url, timeout=PATIENCE) as response, progress() as bar:  # noqa: S310 - our own list
+        with urlopen(str(entry.url), timeout=PATIENCE) as response, progress() as bar:  # noqa: S310 - our own list
             size = int(response.headers.get("Content-Length") or 0)
             task = bar.add_task(f"{entry.name} (KB)", total=size // 1024 or None)
             got = 0

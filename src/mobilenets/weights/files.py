@@ -1,4 +1,4 @@
-"""Weights files of any origin as plain tensors by name. Nothing is ever unpickled beyond tensors."""
+"""Weights files of any origin: tensors by name, or layers in order. Nothing is unpickled beyond tensors."""
 
 import warnings
 from collections.abc import Mapping
@@ -6,14 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.base.errors import WeightsError
+from mobilenets.weights import keras, tflite
+from mobilenets.weights.efficientnet import NAMED_BY, from_efficientnet
+from mobilenets.weights.ordered import Ordered
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".pth.tar", ".bin", ".ckpt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".pth.tar", ".bin", ".ckpt", *keras.SUFFIXES, tflite.SUFFIX)
 # Where training scripts keep the weights in a checkpoint; averaged weights first, they are the better ones.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and averaging, of torch.compile
+
+
+def read_weights(path: Path) -> "dict[str, Tensor] | Ordered":
+    """What a weights file holds: tensors by name, or the layers of a Keras or TFLite file in their order.
+
+    Raises WeightsError when there is no such file, or it is cut off, unsafe or holds no weights, and
+    MissingPackage where reading it takes an extra.
+    """
+    _exists(path)
+    if path.suffix in keras.SUFFIXES:
+        return keras.read_keras(path)
+    if path.suffix == tflite.SUFFIX:
+        return tflite.read_tflite(path)
+    state = read_state(path)
+    return from_efficientnet(state) if NAMED_BY in state else state
 
 
 def read_state(path: Path) -> dict[str, "Tensor"]:
@@ -21,9 +39,7 @@ def read_state(path: Path) -> dict[str, "Tensor"]:
 
     Raises WeightsError when there is no such file, or it is cut off, unsafe or holds no tensors.
     """
-    if not path.is_file():
-        kind = "is a folder" if path.is_dir() else "does not exist"
-        raise WeightsError(f"{path} {kind}; give a {' or '.join(SUFFIXES[:3])} file")
+    _exists(path)
     if path.suffix == ".safetensors":
         from mobilenets.nn import read_safetensors
 
@@ -34,6 +50,13 @@ def read_state(path: Path) -> dict[str, "Tensor"]:
     if not state:
         raise WeightsError(f"{path} holds no weights by name; give a state dict saved with torch.save")
     return state
+
+
+def _exists(path: Path) -> None:
+    """Raise WeightsError unless there is a file."""
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "does not exist"
+        raise WeightsError(f"{path} {kind}; give a {' or '.join(SUFFIXES[:3])} file")
 
 
 def _unpickle(path: Path) -> Any:

@@ -10,11 +10,12 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import ArchError, UnknownName, WeightsError
 from mobilenets.base.files import sha256
 from mobilenets.base.run import Run
-from mobilenets.weights import misfit
+from mobilenets.weights import misfit, ordered
 from mobilenets.weights.download import fetch
-from mobilenets.weights.files import SUFFIXES, read_state
+from mobilenets.weights.files import SUFFIXES, read_weights
 from mobilenets.weights.keys import Naming, module_names, naming_of
-from mobilenets.weights.registry import HALF, PUBLISHED, Published, belongs, fitted, published_for
+from mobilenets.weights.ordered import HALF, Ordered
+from mobilenets.weights.registry import IMAGENET, PUBLISHED, Published, belongs, fitted, published_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mobilenets.nn import Network
 
 CLASSIFIER = "head.classifier"
+BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,24 @@ def load_weights(network: "Network", source: str | Path) -> Origin:
     """Put weights into `network`, in place, and say where they are from.
 
     `source` is "imagenet" (the best published for this network, downloaded once), a name of PUBLISHED, a
-    run folder, or a .pth, .pt or .safetensors file with our, torchvision's or timm's names. Where the
+    run folder, a .pth, .pt or .safetensors file with our, torchvision's or timm's names, a weights file of
+    Keras applications (.h5, .weights.h5, .keras) or a TFLite file, whose numbers are made real. Where the
     class count differs, the classifier keeps its fresh numbers.
-    Raises WeightsError naming what does not fit, and UnknownName; `network` is then as before.
+    Raises WeightsError naming what does not fit, UnknownName, and MissingPackage where reading the file takes
+    an extra; `network` is then as before.
     """
     named, given = _named(network.arch, str(source)), _within(Path(source))
-    entry = named or _recognised(given)
+    entry = named or published_file(given)
     if entry and not belongs(entry, network.arch):
         raise WeightsError(misfit.published_elsewhere(entry, network.arch))
     path = fetch(named) if named else given
-    state = read_state(path)
-    naming = naming_of(state)
+    held = read_weights(path)
+    if isinstance(held, Ordered):
+        return _in_order(network, held, path)
+    naming = naming_of(held)
     if naming is None:
-        raise WeightsError(misfit.strange(path, state))
-    adapted = _adapted(network, state, naming, path)
+        raise WeightsError(misfit.strange(path, held))
+    adapted = _adapted(network, held, naming, path)
     network.load_state_dict(adapted, strict=False)
     return _origin(network.arch, path, naming, entry, new_head=f"{CLASSIFIER}.weight" not in adapted)
 
@@ -66,6 +72,35 @@ def imagenet_labels() -> tuple[str, ...]:
     from torchvision.models import MobileNet_V2_Weights
 
     return tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def labels_of(classes: int) -> tuple[str, ...] | None:
+    """ImageNet's names for 1000 classes, for 1001 (slim, TFLite) behind the background; else None."""
+    match classes:
+        case 1000:
+            return imagenet_labels()
+        case 1001:
+            return (BACKGROUND, *imagenet_labels())
+        case _:
+            return None
+
+
+def _in_order(network: "Network", found: Ordered, path: Path) -> Origin:
+    """Load layers that are told by their order. Raises WeightsError."""
+    arch = network.arch
+    if reason := misfit.other_layers(arch, found):
+        raise WeightsError(f"{path} {reason}")
+    state = ordered.state_of(arch, found)
+    # slim and its TFLite files have the background before ImageNet's classes
+    surplus = 1 if (found.classes, arch.head.classes) == (1001, IMAGENET) else 0
+    new_head = found.classes - surplus != arch.head.classes
+    for name in (f"{CLASSIFIER}.weight", f"{CLASSIFIER}.bias"):
+        classifier = state.pop(name)
+        if not new_head:
+            state[name] = classifier[surplus:]
+    network.load_state_dict(state, strict=False)
+    labels = None if new_head else labels_of(arch.head.classes)
+    return Origin(path.name, fitted(found.preprocess, arch.resolution), labels, new_head, None)
 
 
 def _named(arch: Arch, source: str) -> Published | None:
@@ -87,10 +122,11 @@ def _within(path: Path) -> Path:
     return Run(path).weights if path.is_dir() and Run(path).weights.is_file() else path
 
 
-def _recognised(path: Path) -> Published | None:
+def published_file(path: Path) -> Published | None:
     """The published weights that a file is, by its name and hash."""
     for entry in PUBLISHED.values():
-        if path.name == entry.file and path.is_file() and sha256(path).startswith(entry.sha256):
+        digits = entry.sha256 or ""
+        if digits and path.name == entry.file and path.is_file() and sha256(path).startswith(digits):
             return entry
     return None
 
@@ -126,7 +162,7 @@ def _origin(arch: Arch, path: Path, naming: Naming, entry: Published | None, *, 
     """What is known of the weights, for the resolution of `arch`."""
     if naming == "ours":
         return _own(arch, path, new_head=new_head)
-    labels = imagenet_labels() if arch.head.classes == 1000 and not new_head else None
+    labels = None if new_head else labels_of(arch.head.classes)
     if entry:
         record = fitted(entry.preprocess, arch.resolution)
         return Origin(entry.name, record, labels, new_head, entry.top1)
@@ -148,14 +184,21 @@ def _usual(arch: Arch, naming: Naming) -> Preprocess:
 
 def _own(arch: Arch, path: Path, *, new_head: bool) -> Origin:
     """What the card in a file of ours says, where there is one."""
+    card = own_card(path)
+    if card is None:
+        return Origin(path.name, None, None, new_head, None)
+    labels = None if new_head else card.labels
+    return Origin(path.name, fitted(card.preprocess, arch.resolution), labels, new_head, None)
+
+
+def own_card(path: Path) -> cards.Card | None:
+    """The card in a weights file of ours; None in any other file. Raises WeightsError when it is broken."""
     from mobilenets.nn import read_safetensors
 
     text = read_safetensors(path)[1].get(cards.KEY) if path.suffix == ".safetensors" else None
     if text is None:
-        return Origin(path.name, None, None, new_head, None)
+        return None
     try:
-        card = cards.loads(text)
+        return cards.loads(text)
     except ArchError as error:
         raise WeightsError(f"{path} has a broken card ({error}); make it again") from error
-    labels = None if new_head else card.labels
-    return Origin(path.name, fitted(card.preprocess, arch.resolution), labels, new_head, None)

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.arch.lower import CALCULATING, lower
 from mobilenets.arch.spec import Arch
-from mobilenets.arch.zoo import FAMILIES, WIDTHS
-from mobilenets.arch.zoo.dialects import DIALECTS
+from mobilenets.arch.zoo import FAMILIES
 from mobilenets.base.errors import shown
-from mobilenets.weights.keys import Naming, block_count, module_names, naming_of
+from mobilenets.weights import ordered
+from mobilenets.weights.guess import fitting
+from mobilenets.weights.keys import Naming, block_count
+from mobilenets.weights.ordered import Ordered
 from mobilenets.weights.registry import Published
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ TRAINED: Mapping[tuple[Naming, bool], tuple[tuple[float, str], ...]] = {  # the 
     ("timm", False): ((1e-5, "symmetric"), (1e-3, "same")),
     ("timm", True): ((1e-5, "symmetric"), (1e-3, "same")),
 }
-DIALECTS_OF: Mapping[Naming, tuple[str, ...]] = {
-    "ours": DIALECTS, "torchvision": ("torchvision",), "timm": ("timm", "tensorflow"),
-}  # fmt: skip
 
 
 def strange(path: Path, names: Iterable[str]) -> str:
@@ -44,17 +42,14 @@ def described(arch: Arch) -> str:
 
 def published_elsewhere(entry: Published, arch: Arch) -> str:
     """The line for published weights of another network, known before anything is downloaded."""
-    return (
-        f"{entry.name} belongs to {described(entry.arch)}, not to {described(arch)}; "
-        f"use {entry.family} --width {entry.width} --dialect {entry.dialect}"
-    )
+    return f"{entry.name} belongs to {described(entry.arch)}, not to {described(arch)}; use {entry.model}"
 
 
 def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> str:
     """What is wrong at first sight: blocks of another number or a dialect that computes otherwise; or ""."""
     count = block_count(state, naming)
     if count != len(arch.blocks):
-        return f"holds a network of {count} blocks, not {described(arch)}{_hint(state, naming)}"
+        return f"holds a network of {count} blocks, not {described(arch)}{_hint(state)}"
     trained = TRAINED.get((naming, bool(arch.head.hidden)), ())
     if trained and (arch.dialect.norm_eps, arch.dialect.padding) not in trained:
         return (
@@ -64,16 +59,25 @@ def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> 
     return ""
 
 
+def other_layers(arch: Arch, found: Ordered) -> str:
+    """What is wrong with the layers of a Keras or TFLite file for a network; or ""."""
+    if reason := ordered.misfit(arch, found):
+        return f"{reason}, so it is not {described(arch)}{_hint(found)}"
+    if layer := ordered.diverged(found):
+        return f"has NaN or infinity in {layer}: its training went wrong; give other weights"
+    return ""
+
+
 def other_tensors(arch: Arch, wanted: Mapping[str, "Tensor"], state: Mapping[str, "Tensor"]) -> str:
     """The first tensor that is missing, of another shape, not of real numbers or left over; or ""."""
     for name, tensor in wanted.items():
         found = state.get(name)
         if found is None:
-            return f"lacks {name}, so it is not {described(arch)}{_hint(state, naming_of(state))}"
+            return f"lacks {name}, so it is not {described(arch)}{_hint(state)}"
         if _core(found.shape) != _core(tensor.shape):
             return (
                 f"has {name} of shape {tuple(found.shape)} where {described(arch)} needs "
-                f"{tuple(tensor.shape)}{_hint(state, naming_of(state))}"
+                f"{tuple(tensor.shape)}{_hint(state)}"
             )
         if found.is_floating_point() != tensor.is_floating_point():
             return f"has {name} of {found.dtype}, the network holds {tensor.dtype}; give float weights"
@@ -81,7 +85,7 @@ def other_tensors(arch: Arch, wanted: Mapping[str, "Tensor"], state: Mapping[str
             return f"has NaN or infinity in {name}: its training went wrong; give other weights"
     for name in state:
         if name not in wanted and not name.endswith("num_batches_tracked") and "classifier" not in name:
-            return f"has {name}, which {described(arch)} lacks{_hint(state, naming_of(state))}"
+            return f"has {name}, which {described(arch)} lacks{_hint(state)}"
     return ""
 
 
@@ -93,27 +97,8 @@ def _core(shape: Iterable[int]) -> tuple[int, ...]:
     return tuple(sides)
 
 
-def _hint(state: Mapping[str, "Tensor"], naming: Naming | None) -> str:
+def _hint(held: "Mapping[str, Tensor] | Ordered") -> str:
     """The network of the zoo whose weights these are, as an instruction."""
-    if naming is None:
-        return ""
-    for family, make in FAMILIES.items():
-        for dialect in DIALECTS_OF[naming]:
-            for width in WIDTHS:
-                if _is(make(width=width, dialect=dialect), state, naming):
-                    return f"; it fits {family} --width {width} --dialect {dialect}"
+    for options, _ in fitting(held):
+        return f"; it fits {options}"
     return "; give the weights of that network"
-
-
-def _is(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> bool:
-    """Whether `state` has every weight of `arch`, with as many channels; the class count is left open."""
-    if block_count(state, naming) != len(arch.blocks):
-        return False
-    modules = module_names(arch, naming, state)
-    for name, op in lower(arch).named_ops():
-        if op.kind not in CALCULATING or name == "head.classifier":
-            continue
-        found = state.get(f"{modules[f'{name}.conv' if op.norm else name]}.weight")
-        if found is None or (found.shape[0], found.numel()) != (op.cout, op.weights):
-            return False
-    return True
