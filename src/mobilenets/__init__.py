@@ -13,19 +13,27 @@ if TYPE_CHECKING:
     from mobilenets.jobs.evaluate import evaluate
     from mobilenets.jobs.export import export
     from mobilenets.jobs.fit import fit
+    from mobilenets.jobs.hub import from_pretrained, push_to_hub
     from mobilenets.jobs.models import create_model, describe, list_models
     from mobilenets.jobs.predict import predict
     from mobilenets.jobs.report import report
     from mobilenets.jobs.train import train
+    from mobilenets.jobs.weights import convert_weights, fetch_weights, list_weights
 
     __version__: str
 
 __all__ = [
-    "__version__", "benchmark", "create_model", "describe", "doctor", "evaluate", "export", "fit",
-    "list_models", "predict", "report", "train",
+    "__version__", "benchmark", "convert_weights", "create_model", "describe", "doctor", "evaluate",
+    "export", "fetch_weights", "fit", "from_pretrained", "list_models", "list_weights", "predict",
+    "push_to_hub", "report", "train",
 ]  # fmt: skip
 
-_IN_MODELS = ("create_model", "describe", "list_models")  # every other verb has a file of its own
+# The verbs that share a file; every other has one of its own
+_FILES = {
+    "create_model": "models", "describe": "models", "list_models": "models",
+    "from_pretrained": "hub", "push_to_hub": "hub",
+    "convert_weights": "weights", "fetch_weights": "weights", "list_weights": "weights",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -36,8 +44,7 @@ def __getattr__(name: str) -> Any:
         return version("mobilenets")
     if name not in __all__:
         raise AttributeError(f"module 'mobilenets' has no attribute {name!r}")
-    room = "models" if name in _IN_MODELS else name
-    return getattr(import_module(f"mobilenets.jobs.{room}"), name)
+    return getattr(import_module(f"mobilenets.jobs.{_FILES.get(name, name)}"), name)
 
 
 def __dir__() -> list[str]:

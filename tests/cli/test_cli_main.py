@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from mobilenets import cli
+from mobilenets.cli.conduct import identifier
 from mobilenets.cli.main import COMMANDS, main, overview
 
 HEAVY = {"torch", "typer", "pydantic", "rich", "numpy", "yaml", "PIL"}
+WEIGHTS = "did you mean weights list or weights fetch or weights convert?"
 SUPPORT = {"__init__", "main", "conduct", "config", "options", "output", "settings"}
 
 
@@ -37,14 +39,14 @@ def test_the_probe_for_heavy_packages_sees_them():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_each_command_comes_without_torch(name):
-    assert "torch" not in loaded_after(name, "--help")
+    assert "torch" not in loaded_after(*name.split(), "--help")
 
 
 def test_help_names_every_command():
     done = run("--help")
     assert (done.returncode, done.stderr, done.stdout) == (0, "", overview())
     for name, line in COMMANDS.items():
-        assert f"{name:<10} {line}" in done.stdout
+        assert f"{name:<15} {line}" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
@@ -63,6 +65,9 @@ def test_no_arguments_is_wrong_usage_and_shows_help(capsys):
     ("words", "line"),
     [
         (["modles"], "error: no command 'modles'; did you mean models?\n"),
+        (["weights"], "error: weights needs a second word; see: mobilenets weights --help\n"),
+        (["weights", "lst"], f"error: no command 'weights lst'; {WEIGHTS}\n"),
+        (["weights list"], f"error: no command 'weights list'; {WEIGHTS}\n"),
         (["--json", "models"], "error: the command comes first, got '--json'; see: mobilenets --help\n"),
     ],
 )
@@ -73,7 +78,7 @@ def test_unknown_commands_give_one_line_and_exit_2(words, line, capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help_with_an_example(name, capsys):
-    assert main([name, "--help"]) == 0
+    assert main([*name.split(), "--help"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.startswith(f"Usage: mobilenets {name} ")
@@ -84,7 +89,7 @@ def test_each_command_has_help_with_an_example(name, capsys):
 
 def test_the_table_and_the_files_are_the_same():
     files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
-    assert files - SUPPORT == set(COMMANDS)
+    assert files - SUPPORT == {identifier(name) for name in COMMANDS}
     for name, line in COMMANDS.items():
-        function = getattr(import_module(f"mobilenets.cli.{name}"), name)
+        function = getattr(import_module(f"mobilenets.cli.{identifier(name)}"), identifier(name))
         assert function.__doc__.splitlines()[0] == line

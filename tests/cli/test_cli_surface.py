@@ -6,7 +6,7 @@ from importlib import import_module, metadata
 import pytest
 
 import mobilenets
-from mobilenets.cli.conduct import parameters
+from mobilenets.cli.conduct import identifier, parameters
 from mobilenets.cli.main import COMMANDS
 
 SHARED = {"json", "config", "debug"}
@@ -14,8 +14,13 @@ SETTINGS = {"epochs", "batch_size", "lr"}  # flags for training settings, handed
 
 
 def job_of(name):
-    """The function of the package behind a command."""
-    return getattr(mobilenets, "list_models" if name == "models" else name)
+    """The function of the package behind a command: `weights list` is `list_weights`."""
+    return getattr(mobilenets, "list_models" if name == "models" else "_".join(reversed(name.split())))
+
+
+def function_of(name):
+    """The function that is the command."""
+    return getattr(import_module(f"mobilenets.cli.{identifier(name)}"), identifier(name))
 
 
 def defaults(function):
@@ -27,7 +32,7 @@ def defaults(function):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_and_functions_have_the_same_parameters_and_defaults(name):
-    command, job = getattr(import_module(f"mobilenets.cli.{name}"), name), job_of(name)
+    command, job = function_of(name), job_of(name)
     own = defaults(command)
     if "settings" in own:
         assert own.keys() >= SETTINGS
@@ -43,7 +48,7 @@ def test_a_command_hands_every_parameter_on(name, monkeypatch):
     def record(*values, **more):
         received.update(inspect.signature(job).bind(*values, **more).arguments)
 
-    command, job = getattr(import_module(f"mobilenets.cli.{name}"), name), job_of(name)
+    command, job = function_of(name), job_of(name)
     monkeypatch.setattr(inspect.getmodule(job), job.__name__, record)
     given = {key: f"the {key}" for key in defaults(command)}
     if "settings" in given:
@@ -87,9 +92,10 @@ def test_no_verb_hides_a_room():
         "reports",
         "runtimes",
         "tasks",
+        "weights",
     }
     assert not rooms & set(mobilenets.__all__)
-    for room in ("exporters", "reports", "data"):
+    for room in ("exporters", "reports", "data", "weights"):
         assert inspect.ismodule(import_module(f"mobilenets.{room}"))
 
 

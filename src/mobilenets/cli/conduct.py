@@ -50,18 +50,23 @@ def run(name: str, words: Sequence[str]) -> int:
 
 def load(name: str) -> Any:
     """The command as typer has it. Its file is imported, the job behind it is not."""
-    module = import_module(f"mobilenets.cli.{name}")
+    module = import_module(f"mobilenets.cli.{identifier(name)}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name)(conducted(module, name))
     return typer.main.get_command(app)
 
 
+def identifier(name: str) -> str:
+    """A command as a name in Python, which is that of its file and of its function there."""
+    return name.replace(" ", "_")
+
+
 def conducted(module: ModuleType, name: str) -> Callable[..., int]:
-    """The function `name` of a command's file, with the options that all commands share.
+    """The function of a command's file, with the options that all commands share.
 
     The file has `show(document)`, which prints for people, and may have `status(document)`, the exit code.
     """
-    function = getattr(module, name)
+    function = getattr(module, identifier(name))
 
     def command(*, json: bool, config: object, debug: bool, **values: Any) -> int:  # noqa: ARG001
         if name not in SHARED_WORK and os.environ.get("WORLD_SIZE", "1") != "1":

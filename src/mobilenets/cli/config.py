@@ -21,7 +21,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    verb = str(context.info_name).split()[-1]
+    verb = str(context.info_name).removeprefix("mobilenets ")
     known = {
         parameter.name: parameter
         for parameter in context.command.params

@@ -1,9 +1,10 @@
 """The command `mobilenets`: help, version and mistakes in the first word come before anything loads."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-# Command: the one line of help. Its file is cli/COMMAND.py; a literal, so that --help imports none of them.
+# Command: the one line of help. Its file is cli/COMMAND.py, with _ between two words; a literal, so that
+# --help imports none of them.
 COMMANDS = {
     "fit": "Train, export and verify the best network that meets a latency budget.",
     "models": "List the networks: size, cost and published accuracy.",
@@ -15,6 +16,9 @@ COMMANDS = {
     "export": "Write a network as a file for a runtime, and verify the file.",
     "benchmark": "Measure the latency of networks on a target.",
     "report": "Write the offline page of a run.",
+    "weights list": "List the published weights: network, accuracy, licence, where they lie.",
+    "weights fetch": "Download published weights once, and check them.",
+    "weights convert": "Write a weights file of any origin as a file of ours.",
 }
 
 OVERVIEW = """\
@@ -30,15 +34,26 @@ Every command takes --help, --json, --config FILE.yaml and --debug.
 Begin with: mobilenets fit signs --budget 2ms --out runs/signs
 """
 
+GROUP = """\
+Usage: mobilenets {group} COMMAND [OPTIONS]
+
+Commands:
+{commands}
+"""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command line (by default the process's own); the exit code: 0 done, 1 failed, 2 wrong usage."""
-    first, *rest = (sys.argv[1:] if words is None else words) or [""]
-    if first in COMMANDS:
-        from mobilenets.cli.conduct import run
+    given = list(sys.argv[1:] if words is None else words)
+    for count in (2, 1):
+        if (command := " ".join(given[:count])) in COMMANDS and " " not in given[0]:
+            from mobilenets.cli.conduct import run
 
-        return run(first, rest)
+            return run(command, given[count:])
+    first, *rest = given or [""]
     match first:
+        case _ if group(first) and rest[:1] in (["--help"], ["-h"]):
+            print(GROUP.format(group=first, commands=_lines(group(first))), end="")
         case "--help" | "-h":
             print(overview(), end="")
         case "--version":
@@ -49,21 +64,34 @@ def main(words: Sequence[str] | None = None) -> int:
             print(overview(), end="", file=sys.stderr)
             return 2
         case _:
-            print(f"error: {_mistake(first)}", file=sys.stderr)
+            print(f"error: {_mistake(first, rest)}", file=sys.stderr)
             return 2
     return 0
 
 
 def overview() -> str:
     """The text of `mobilenets --help`."""
-    commands = "\n".join(f"  {name:<10} {line}" for name, line in COMMANDS.items())
-    return OVERVIEW.format(commands=commands)
+    return OVERVIEW.format(commands=_lines(COMMANDS))
 
 
-def _mistake(first: str) -> str:
-    """One line about a first word that is no command."""
+def group(first: str) -> list[str]:
+    """The commands of two words that begin with this one."""
+    return [name for name in COMMANDS if name.startswith(f"{first} ")]
+
+
+def _lines(names: Iterable[str]) -> str:
+    """Commands with their line of help."""
+    return "\n".join(f"  {name:<15} {COMMANDS[name]}" for name in names)
+
+
+def _mistake(first: str, rest: Sequence[str]) -> str:
+    """One line about first words that are no command."""
     from mobilenets.base.errors import UnknownName
 
+    if group(first) and not rest:
+        return f"{first} needs a second word; see: mobilenets {first} --help"
+    if group(first):
+        return str(UnknownName("command", f"{first} {rest[0]}", group(first)))
     if first.startswith("-"):
         return f"the command comes first, got {first!r}; see: mobilenets --help"
     return str(UnknownName("command", first, COMMANDS))
