@@ -31,7 +31,11 @@ Layer = tuple[str, str, dict[str, Any]]  # its name in the file, its class, its 
 
 
 def read_keras(path: Path) -> Ordered:
-    """The layers of a Keras weights file. Raises WeightsError, MissingPackage."""
+    """The layers of a Keras weights file. Raises WeightsError, MissingPackage.
+
+    At sides that are no multiple of 32, Keras's V1 pads odd maps otherwise than its V2 and V3 and than "same"
+    does (keras/src/applications/mobilenet.py), and its answers are not ours.
+    """
     with needs("h5py", "keras"):
         import h5py
 
