@@ -9,7 +9,6 @@ from typing import Any
 
 from mobilenets.arch import codec
 from mobilenets.arch.spec import Arch
-from mobilenets.base.console import say
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import environment
 
@@ -40,8 +39,6 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     timings = measure_interleaved(sessions, seconds=SECONDS)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = [{**timing.as_dict(), "time": now} for timing in timings.values()]
-    for arch, row in zip(archs, rows, strict=True):
-        say(f"{arch.name} at {arch.resolution} pixels: {row['median_ms']:.2f} ms on {wanted}")
     write_json(path, rows)
     return rows
 

@@ -204,11 +204,14 @@ def _named() -> Iterator[tuple[str, float]]:
 
 def _measure(found: list[tuple[Row, Arch]], target: str) -> None:
     """Add the latency measured here to every row, each network by itself."""
-    from mobilenets.base.console import track
+    from mobilenets.base.console import say, track
     from mobilenets.jobs.measured import measured
 
     for row, arch in track(found, "measuring"):
-        [row["measured"]] = measured([arch], target)
+        [timing] = measured([arch], target)
+        name = f"{row['name']} x{row['width']:g} at {arch.resolution} pixels"
+        say(f"{name}: {timing['median_ms']:.2f} ms on {target}")
+        row["measured"] = timing
 
 
 def _plot(path: Path, rows: list[Row], target: str | None) -> None:
