@@ -9,13 +9,14 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from mobilenets.arch import cost
+from mobilenets.arch import Arch, cost
 from mobilenets.arch.zoo import ALIASES, FAMILIES, find
 from mobilenets.arch.zoo.latencies import LATENCIES, Latency, Place
+from mobilenets.arch.zoo.published import published_side
 from mobilenets.base.files import write_text
 from mobilenets.cli.conduct import load
 from mobilenets.cli.main import COMMANDS, overview
-from mobilenets.jobs.known import at_home, line_of
+from mobilenets.jobs.known import line_of
 from mobilenets.jobs.models import COSTLY, list_models, redesign
 
 HERE = Path(__file__).parent
@@ -71,7 +72,7 @@ def index_page(lines: list[str]) -> str:
     rows = []
     for line in lines:
         for family in _families(line):
-            arch = at_home(family)
+            arch = _theirs(family)
             counted = cost(arch)
             rows.append(
                 (f"[{family}]({line}.md)", arch.resolution, f"{counted.params:,}", f"{counted.macs:,}")
@@ -85,7 +86,8 @@ def family_page(line: str) -> str:
     made = "Made by `make docs`; `mobilenets describe NAME` shows more."
     parts = [f"# {line}\n\n{_prose(module.__doc__)}\n\n{made}\n"]
     for family in _families(line):
-        parts.append(f"## {family}\n\n{_prose(_doc(family))}\n\n```\n{at_home(family)}\n```\n")
+        said = _prose(FAMILIES[family].__doc__)
+        parts += [f"## {family}\n", f"{said}\n" if said else "", f"```\n{_theirs(family)}\n```\n"]
         parts.append(_costs(family))
         if family == COSTLY:
             parts.append(_redesign())
@@ -98,9 +100,9 @@ def _families(line: str) -> list[str]:
     return [family for family in FAMILIES if line_of(family) == line]
 
 
-def _doc(family: str) -> str:
-    """What the maker of a family says of itself."""
-    return FAMILIES[family].__doc__ or ""
+def _theirs(family: str) -> Arch:
+    """The network at the input side of the paper."""
+    return find(family, resolution=published_side(family))
 
 
 def _prose(text: str | None) -> str:
@@ -111,7 +113,7 @@ def _prose(text: str | None) -> str:
 
 def _costs(family: str) -> str:
     """Parameters, multiply-accumulates and memory over widths and over sides."""
-    side = at_home(family).resolution
+    side = _theirs(family).resolution
     sides = sorted({side, *SIDES}, reverse=True)
     rows = []
     for width in WIDTHS:
