@@ -147,10 +147,13 @@ class MultiQuery(nn.Module):
         batch, _, height, width = x.shape
         normed = self.norm(x)
         query = self.query(normed).reshape(batch, self.heads, -1, height * width)  # (B, heads, key, HW)
+        # heads stand in a row: they share keys and values, and exporters do not broadcast these over heads
+        query = query.transpose(2, 3).reshape(batch, 1, self.heads * height * width, -1)
         mixed = F.scaled_dot_product_attention(
-            query.transpose(2, 3).contiguous(), self._shared(normed, "key"), self._shared(normed, "value")
-        )  # (B, heads, HW, value)
-        mixed = mixed.transpose(1, 2).reshape(batch, height, width, -1)
+            query, self._shared(normed, "key"), self._shared(normed, "value")
+        )  # (B, 1, heads * HW, value)
+        mixed = mixed.reshape(batch, self.heads, height * width, -1).transpose(1, 2)
+        mixed = mixed.reshape(batch, height, width, -1)
         y: Tensor = self.gain(self.project(mixed.permute(0, 3, 1, 2).contiguous()))
         return y + x if self.residual else y
 
