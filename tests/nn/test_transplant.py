@@ -296,6 +296,33 @@ def test_blocks_with_a_residual_come_as_the_identity_and_go():
     assert_same(transplant(made, arch), source, 0)
 
 
+def test_a_stage_may_grow_while_another_shrinks():
+    """The depth stays; blocks still correspond within their stages."""
+    blocks = (Conv(3, 8, 2), Inverted(3, 16, 8), Inverted(3, 12, 10, 2), Inverted(3, 14, 10))
+    source = settled(Arch("depths", SIDE, blocks, Classifier(5), small("mobilenet_v2").dialect))
+    other = (Conv(3, 8, 2), Inverted(3, 12, 10, 2), Inverted(3, 14, 10), Inverted(3, 18, 10))
+    made, old = transplant(source, replace(source.arch, blocks=other)).state_dict(), source.state_dict()
+    for new, before in (("1", "2"), ("2", "3")):
+        assert torch.equal(
+            made[f"blocks.{new}.expand.conv.weight"], old[f"blocks.{before}.expand.conv.weight"]
+        )
+    assert not made["blocks.3.project.norm.weight"].any()
+
+
+def test_a_residual_that_came_or_went_leaves_blocks_where_they_are():
+    """One residual ends and another begins: as many runs as before, but other ones."""
+    blocks = (Conv(3, 8, 2), Inverted(3, 16, 10), Inverted(3, 14, 10), Inverted(3, 12, 12))
+    source = settled(Arch("ties", SIDE, blocks, Classifier(5), small("mobilenet_v2").dialect))
+    other = (Conv(3, 8, 2), Inverted(3, 16, 8), Inverted(3, 14, 10), Inverted(3, 12, 12))
+    arch = replace(source.arch, blocks=other)
+    assert [layer.residual for layer in lower(arch)] != [layer.residual for layer in lower(source.arch)]
+    made, old = transplant(source, arch).state_dict(), source.state_dict()
+    for i in range(4):
+        for key in ("expand.norm.weight", "depthwise.conv.weight") if i else ("norm.weight",):
+            assert torch.equal(made[f"blocks.{i}.{key}"], old[f"blocks.{i}.{key}"])
+    assert made["blocks.1.project.norm.weight"].all()
+
+
 def test_strides_and_sides_do_not_matter():
     source = SOURCES["mobilenet_v2"]
     index = next(i for i, block in enumerate(source.arch.blocks) if i and block.stride == 2)

@@ -87,20 +87,27 @@ def _matched(old: Lowered, new: Lowered) -> Iterator[tuple[int, int | None]]:
     """Each layer of the new network with its counterpart in the old one, None for a block that is new.
 
     Blocks without a residual correspond one to one; those with one may be more or fewer after each of them.
-    Narrowing can make or end a residual, so networks of one depth may also correspond block by block.
+    Narrowing can make or end a residual, so networks of one depth that stride at the same places, or have no
+    such runs in common, correspond block by block.
     Raises ArchError.
     """
     mine, theirs = _stages(new), _stages(old)
-    if len(mine) == len(theirs):
+    one_depth = len(old) == len(new)
+    if one_depth and (_strides(old) == _strides(new) or len(mine) != len(theirs)):
+        yield from ((index, index) for index in range(len(new)))
+    elif len(mine) == len(theirs):
         for stage, other in zip(mine, theirs, strict=True):
             yield from islice(zip_longest(stage, other), len(stage))
-    elif len(old) == len(new):
-        yield from ((index, index) for index in range(len(new)))
     else:
         raise ArchError(
             f"a network of {len(old) - 1} blocks cannot become one of {len(new) - 1} where other blocks "
             "add their input; only blocks that add their input may be more or fewer"
         )
+
+
+def _strides(lowered: Lowered) -> list[int]:
+    """The stride of every block; the head, which comes last, has none."""
+    return [layer.block.stride for layer in lowered if not isinstance(layer.block, Classifier)]
 
 
 def _stages(lowered: Lowered) -> list[list[int]]:
