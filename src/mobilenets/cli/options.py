@@ -29,7 +29,7 @@ Resolution = Annotated[
 Side = Annotated[int, typer.Option(metavar="PIXELS", help="Side of the input.")]
 Dialect = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Whose reading of the paper: torchvision, timm or tensorflow."),
+    typer.Option(metavar="NAME", help="Whose reading of the paper: torchvision, timm, tensorflow or keras."),
 ]
 Weights = Annotated[
     str | None,
