@@ -9,6 +9,7 @@ from mobilenets.base.run import Run
 from mobilenets.jobs import choose as module
 from mobilenets.jobs.choose import Budget, Pins, candidates, choose
 from mobilenets.runtimes import parse_target
+from mobilenets.weights import registry
 
 MACS_PER_MS = 40e6
 
@@ -28,6 +29,18 @@ def measured(monkeypatch):
 
 def budget(ms, margin=0.0):
     return Budget(ms, parse_target("litert:cpu:1"), margin)
+
+
+@pytest.fixture(autouse=True)
+def without_the_hub(monkeypatch):
+    """Choices do not depend on an extra that may be installed here."""
+    monkeypatch.setattr(registry, "hub_is_here", lambda: False)
+
+
+def test_weights_on_the_hub_count_where_they_can_be_had(monkeypatch):
+    monkeypatch.setattr(registry, "hub_is_here", lambda: True)
+    best = candidates(Pins(), 224)[0]
+    assert (best.arch.name, best.width, best.top1) == ("mobilenet_v1", 1.25, 76.92)
 
 
 def test_the_most_capable_comes_first():

@@ -10,7 +10,7 @@ from torchvision import models
 
 from mobilenets.arch import cost, edit
 from mobilenets.arch.zoo import find
-from mobilenets.weights import PUBLISHED, published_for
+from mobilenets.weights import PUBLISHED, published_for, registry
 from mobilenets.weights.registry import fitted
 
 COLLECT = Path(__file__).parents[2] / "docs" / "weights" / "collect.py"
@@ -133,3 +133,10 @@ def test_no_published_weights_for_another_network(asked):
 def test_preprocessing_at_another_side_sees_the_same_share():
     record = fitted(PUBLISHED["torchvision/mobilenet_v2.imagenet1k_v1"].preprocess, 96)
     assert (record.crop, record.resize) == (96, 110)
+
+
+def test_what_lies_on_the_hub_alone_counts_with_the_extra_only(monkeypatch):
+    monkeypatch.setattr(registry, "hub_is_here", lambda: False)
+    assert published_for(find("mobilenetv4_conv_small")) is None
+    best = published_for(find("mobilenetv3_large_100"))
+    assert best.name == "timm/mobilenetv3_large_100.miil_in21k_ft_in1k"

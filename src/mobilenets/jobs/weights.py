@@ -158,7 +158,7 @@ def _entry(name: str) -> "Published":
         return PUBLISHED[name]
     if name not in names():
         raise UnknownName("published weights", name, PUBLISHED)
-    if best := published_for(find(name)):
+    if best := published_for(find(name)) or published_for(find(name), anywhere=True):
         return best
     raise WeightsError(f"there are no published weights of {name}; see: mobilenets weights list")
 

@@ -106,7 +106,7 @@ def _in_order(network: "Network", found: Ordered, path: Path) -> Origin:
 def _named(arch: Arch, source: str) -> Published | None:
     """The published weights that `source` names; None when it is a file."""
     if source == "imagenet":
-        best = published_for(arch)
+        best = published_for(arch) or published_for(arch, anywhere=True)
         if best is None:
             raise WeightsError(f"there are no published ImageNet weights of {misfit.described(arch)}")
         return best

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
@@ -69,14 +70,16 @@ def fitted(record: Preprocess, side: int) -> Preprocess:
     return replace(record, crop=side, resize=round(side * record.resize / record.crop))
 
 
-def published_for(arch: Arch) -> Published | None:
+def published_for(arch: Arch, *, anywhere: bool = False) -> Published | None:
     """The best published weights whose network `arch` is, at whatever class count and resolution.
 
     Those of the dialect that `arch` names come first, then those of a dialect that computes the same; among
     them the highest top-1, weights without a figure last. Those of other classes than ImageNet's 1000 do not
-    count. None where nobody published any.
+    count, nor what lies on the hub alone where huggingface_hub is not installed, unless `anywhere`: a network
+    chosen for weights that cannot be had would be trained from scratch. None where nobody published any.
     """
-    same = _by_network().get(network(arch), ())
+    here = anywhere or hub_is_here()
+    same = [entry for entry in _by_network().get(network(arch), ()) if entry.url or here]
     ranks = [(entry.arch.dialect.name == arch.dialect.name, entry.top1 or 0) for entry in same]
     return same[ranks.index(max(ranks))] if same else None
 
@@ -84,6 +87,11 @@ def published_for(arch: Arch) -> Published | None:
 def belongs(entry: Published, arch: Arch) -> bool:
     """Whether `arch` computes what `entry` was trained as, apart from its classes and resolution."""
     return network(entry.arch) == network(arch)
+
+
+def hub_is_here() -> bool:
+    """Whether the extra `hub` is installed; it is not loaded."""
+    return find_spec("huggingface_hub") is not None
 
 
 @lru_cache(maxsize=1)
