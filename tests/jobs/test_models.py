@@ -17,6 +17,7 @@ from mobilenets.jobs.known import on_device
 from mobilenets.jobs.models import create_model, describe, list_models
 from mobilenets.jobs.subject import blank_card
 from mobilenets.nn import build, save_model
+from mobilenets.weights import registry
 
 WEIGHTS = {
     "mobilenet_v2": outside.MobileNet_V2_Weights,
@@ -82,6 +83,14 @@ def test_without_a_resolution_each_has_that_of_its_published_accuracy():
     for side in {row["resolution"] for row in listed}:
         asked = rows(resolution=side)
         assert all(row in asked for row in listed if row["resolution"] == side)
+
+
+def test_the_list_does_not_depend_on_what_is_installed(monkeypatch):
+    listed = rows()
+    monkeypatch.setattr(registry, "hub_is_here", lambda: False)
+    assert rows() == listed
+    monkeypatch.setattr(registry, "hub_is_here", lambda: True)
+    assert rows() == listed
 
 
 @pytest.mark.parametrize("column", ["name", "params", "macs", "width"])

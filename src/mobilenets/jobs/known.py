@@ -17,8 +17,8 @@ def facts(name: str, width: float, arch: Arch) -> Row:
     any.
     """
     counted = cost(arch)
-    entry = _published(arch)
-    top1, source = published_accuracy(arch, width) or (None, None)
+    entry = _published(arch, anywhere=True)
+    top1, source = published_accuracy(arch, width, anywhere=True) or (None, None)
     shown_here = arch.resolution == _side(arch, entry)
     theirs = published_latencies(arch.name, width, arch.resolution) if _is_authors(arch, width) else ()
     return {
@@ -40,7 +40,7 @@ def facts(name: str, width: float, arch: Arch) -> Row:
 def at_home(name: str, width: float | None = None) -> Arch:
     """The network at the input side that its published accuracy is for."""
     arch = find(name, width)
-    return find(name, width, _side(arch, _published(arch)))
+    return find(name, width, _side(arch, _published(arch, anywhere=True)))
 
 
 def line_of(family: str) -> str:
@@ -54,11 +54,11 @@ def on_device(row: Row, device: str = DEVICE) -> float | None:
     return next((one["ms"] for one in found), None)
 
 
-def published_accuracy(arch: Arch, width: float) -> Accuracy | None:
+def published_accuracy(arch: Arch, width: float, *, anywhere: bool = False) -> Accuracy | None:
     """Top-1 in per cent at the published input side: of the best published weights, else the authors'
-    figure.
+    figure. Weights that cannot be had here count with `anywhere` only.
     """
-    entry = _published(arch)
+    entry = _published(arch, anywhere=anywhere)
     return Accuracy(entry.top1, entry.source) if entry and entry.top1 else _figure(arch, width)
 
 
@@ -79,8 +79,8 @@ def _side(arch: Arch, entry: Any) -> int:
     return side
 
 
-def _published(arch: Arch) -> Any:
+def _published(arch: Arch, *, anywhere: bool) -> Any:
     """The best published weights of a network, or None."""
     from mobilenets.weights import published_for
 
-    return published_for(arch)
+    return published_for(arch, anywhere=anywhere)
