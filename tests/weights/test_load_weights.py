@@ -313,3 +313,17 @@ def test_no_published_weights_is_said_with_the_networks_name():
 
 def test_there_are_enough_published_weights_to_speak_of():
     assert len(PUBLISHED) >= 17
+
+
+def test_the_early_v3_of_timm_brings_its_own_epsilon(written):
+    timm = pytest.importorskip("timm")
+    theirs = timm.create_model("mobilenetv3_rw").eval()
+    ours = build(find("mobilenetv3_rw")).eval()
+    load_weights(ours, str(written(theirs.state_dict())))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(ours(x), theirs(x))
+    with pytest.raises(WeightsError, match="another batch norm epsilon"):
+        load_weights(
+            build(find("mobilenet_v3_large", dialect="torchvision")), str(written(theirs.state_dict()))
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, Classifier
 from mobilenets.arch.zoo import FAMILIES
 from mobilenets.base.errors import shown
 from mobilenets.weights import ordered
@@ -15,15 +15,6 @@ from mobilenets.weights.registry import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Which batch norm epsilon and padding weights were trained with shows in no tensor, but in who named them.
-# Anything else would load and then quietly compute something else.
-TRAINED: Mapping[tuple[Naming, bool], tuple[tuple[float, str], ...]] = {  # the flag: a network of V3's kind
-    ("torchvision", False): ((1e-5, "symmetric"),),
-    ("torchvision", True): ((1e-3, "symmetric"),),
-    ("timm", False): ((1e-5, "symmetric"), (1e-3, "same")),
-    ("timm", True): ((1e-5, "symmetric"), (1e-3, "same")),
-}
 
 
 def strange(path: Path, names: Iterable[str]) -> str:
@@ -50,13 +41,29 @@ def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> 
     count = block_count(state, naming)
     if count != len(arch.blocks):
         return f"holds a network of {count} blocks, not {described(arch)}{_hint(state)}"
-    trained = TRAINED.get((naming, bool(arch.head.hidden)), ())
+    trained = _trained(naming, arch.head)
     if trained and (arch.dialect.norm_eps, arch.dialect.padding) not in trained:
         return (
             f"holds weights of {naming}, which {arch.dialect.name} reads with another batch norm epsilon or "
             f"padding; use --dialect {naming}"
         )
     return ""
+
+
+def _trained(naming: Naming, head: Classifier) -> tuple[tuple[float, str], ...]:
+    """The batch norm epsilon and padding that weights of a naming were trained with, under this head.
+
+    They show in no tensor, only in who named them. Anything else would load and quietly compute otherwise.
+    """
+    match naming:
+        case "torchvision":
+            return ((1e-3 if head.hidden else 1e-5, "symmetric"),)
+        case "timm" if head.hidden and head.shift == "none":  # mobilenetv3_rw alone
+            return ((1e-3, "symmetric"),)
+        case "timm":
+            return ((1e-5, "symmetric"), (1e-3, "same"))
+        case "ours":
+            return ()
 
 
 def other_layers(arch: Arch, found: Ordered) -> str:
