@@ -20,8 +20,9 @@ quickstart: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"
 
+# goes on where it was killed, until a source changes
 test-all: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --resume
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

@@ -22,7 +22,7 @@ def test_the_average_follows_its_formula():
                 parameter.add_(0.01 * n)
             network.blocks[0].norm.num_batches_tracked.add_(1)
         average.update(network, n)
-        decay = min(0.9, (1 + n) / (10 + n))
+        decay = min(0.9, (1 + n) / (4 + n))
         expected = decay * expected + (1 - decay) * network.state_dict()[name].double()
     found = average.network.state_dict()
     torch.testing.assert_close(found[name].double(), expected, rtol=1e-5, atol=1e-5)

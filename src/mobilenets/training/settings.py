@@ -118,7 +118,7 @@ def finetuning(n_train: int, classes: int) -> Settings:
         head_lr_factor=4.0,  # it alone begins with nothing
         weight_decay=0.05,
         warmup_epochs=1.0,
-        ema_decay=0.99 if few else 0.999,
+        ema_decay=0.998 if few else 0.999,
         augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,

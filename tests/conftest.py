@@ -1,0 +1,69 @@
+"""`--resume`: a long run that was killed goes on where it was, as long as no source has changed."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+KEY = "mobilenets/passed"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--resume", action="store_true", help="leave out what passed on these very sources")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out what an earlier run on the same sources passed; when all passed, begin anew."""
+    if not config.getoption("--resume"):
+        return
+    config.stash[PASSED] = passed = Passed(config)
+    left = [item for item in items if item.nodeid not in passed.names]
+    if not left:
+        passed.names.clear()
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in passed.names])
+    items[:] = left
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Write down a test that passed as soon as it has, so that a kill loses none."""
+    report = yield
+    if report.when == "call" and report.passed and PASSED in item.config.stash:
+        item.config.stash[PASSED].add(item.nodeid)
+    return report
+
+
+class Passed:
+    """The tests that passed on the present sources, kept in pytest's cache."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read them."""
+        self.cache, self.sources = config.cache, sources()
+        stored = self.cache.get(KEY, {})
+        self.names = set(stored["names"]) if stored.get("sources") == self.sources else set()
+
+    def add(self, name: str) -> None:
+        """Write one more down."""
+        self.names.add(name)
+        self.cache.set(KEY, {"sources": self.sources, "names": sorted(self.names)})
+
+
+PASSED = pytest.StashKey[Passed]()
+
+
+def sources() -> str:
+    """A digest of all that tests depend on here."""
+    digest = hashlib.sha256()
+    for folder in ("src", "tests", "benchmarks", "docs"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if (
+                path.is_file()
+                and path.suffix in {".py", ".json", ".csv", ".md"}
+                and "results" not in path.parts
+            ):
+                digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    digest.update((ROOT / "pyproject.toml").read_bytes())
+    return digest.hexdigest()
