@@ -31,7 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item):
     """Write down a test that passed as soon as it has, so that a kill loses none."""
     report = yield
-    if report.when == "call" and report.passed and PASSED in item.config.stash:
+    if report.when == "call":
+        item.stash[CALLED] = report.passed
+    ended = report.when == "teardown" and report.passed and item.stash.get(CALLED, False)
+    if ended and PASSED in item.config.stash:
         item.config.stash[PASSED].add(item.nodeid)
     return report
 
@@ -52,6 +55,7 @@ class Passed:
 
 
 PASSED = pytest.StashKey[Passed]()
+CALLED = pytest.StashKey[bool]()
 
 
 def sources() -> str:

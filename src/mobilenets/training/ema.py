@@ -12,8 +12,8 @@ class Average:
     """An exponential moving average of a network, as a second network in evaluation mode.
 
     The decay of the n-th update is min(decay, (1 + n) / (4 + n)): in short trainings the average reaches
-    about a third of the way back, so that their first weights do not hold it up. (TensorFlow's
-    ExponentialMovingAverage has 10 for 4, a ninth of the way, which is too little to quieten a high rate.)
+    about a third of the way back, so that their first weights do not hold it up (TensorFlow's
+    ExponentialMovingAverage with num_updates has 10 for 4, which reaches back a ninth).
     Running statistics are averaged too; whole numbers are copied.
     """
 
