@@ -1,9 +1,11 @@
-"""Pictures with what was seen in them written beneath."""
+"""Pictures with what was seen in them written beneath, and pictures side by side."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mobilenets.reports.lettering import fitting, font
+
 if TYPE_CHECKING:
-    from PIL import ImageFont
     from PIL.Image import Image
 
 LEAST, MOST = 160, 1280  # sides in pixels between which a picture is drawn, so that its caption can be read
@@ -22,12 +24,30 @@ def draw_prediction(image: "Image", label: str, score: float) -> "Image":
     bar = max(24, min(64, picture.width // 10))
     canvas = Image.new("RGB", (picture.width, picture.height + bar), PAPER)
     canvas.paste(picture, (0, 0))
-    pen, font = ImageDraw.Draw(canvas), _font(bar * 0.55)
+    pen, face = ImageDraw.Draw(canvas), font(bar * 0.55)
     middle, edge = picture.height + bar // 2, bar // 3
     share = f"{score:.0%}"
-    pen.text((picture.width - edge, middle), share, fill=INK, font=font, anchor="rm")
-    room = picture.width - 3 * edge - font.getlength(share)
-    pen.text((edge, middle), _fitting(label, font, room), fill=INK, font=font, anchor="lm")
+    pen.text((picture.width - edge, middle), share, fill=INK, font=face, anchor="rm")
+    room = picture.width - 3 * edge - face.getlength(share)
+    pen.text((edge, middle), fitting(label, face, room), fill=INK, font=face, anchor="lm")
+    return canvas
+
+
+def beside(pictures: Sequence[tuple[str, "Image"]]) -> "Image":
+    """Pictures of one height in a row, each under its caption: ground truth beside prediction."""
+    from PIL import Image, ImageDraw
+
+    height = max(picture.height for _, picture in pictures)
+    bar = max(22, min(48, height // 14))
+    gap = max(4, bar // 4)
+    width = sum(picture.width for _, picture in pictures) + gap * (len(pictures) - 1)
+    canvas = Image.new("RGB", (width, height + bar), PAPER)
+    pen, face, left = ImageDraw.Draw(canvas), font(bar * 0.55), 0
+    for caption, picture in pictures:
+        text = fitting(caption, face, picture.width - bar // 2)
+        pen.text((left + bar // 4, bar // 2), text, fill=INK, font=face, anchor="lm")
+        canvas.paste(picture, (left, bar))
+        left += picture.width + gap
     return canvas
 
 
@@ -40,39 +60,3 @@ def _sized(image: "Image") -> "Image":
     size = (max(round(image.width * factor), LEAST // 2), max(round(image.height * factor), 1))
     picture = image.convert("RGB")
     return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _font(size: float) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    """The font that comes with matplotlib, which knows most scripts; Pillow's own where it is not there."""
-    import matplotlib as mpl
-    from PIL import ImageFont
-
-    try:
-        return ImageFont.truetype(f"{mpl.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
-    except OSError:
-        return ImageFont.load_default(size)
-
-
-def _fitting(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont", room: float) -> str:
-    """The text as the font can draw it on one line, cut with an ellipsis at `room` pixels."""
-    text = _drawable(" ".join(text.split()), font)
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "...") > room:
-        text = text[:-1]
-    return text.rstrip() + "..."
-
-
-def _drawable(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont") -> str:
-    """The text with a question mark for every character that the font has no shape for."""
-    blank = _shape("\U0010ffff", font)
-    return "".join("?" if not char.isascii() and _shape(char, font) == blank else char for char in text)
-
-
-def _shape(char: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont") -> bytes | None:
-    """The pixels of one character, None where the font refuses it."""
-    try:
-        mask = font.getmask(char)
-    except (UnicodeError, OSError):
-        return None
-    return bytes(mask) + repr(mask.size).encode()
