@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from mobilenets.arch.preprocess import Preprocess
-from mobilenets.data.augment import augmentation
-from mobilenets.data.cache import LIMIT, build_cache
+from mobilenets.data.cache import LIMIT, ImageCache, build_cache
+from mobilenets.data.feeds import LabelledImages
 from mobilenets.data.loader import eval_batches, shuffled, steps_per_epoch, train_batches
 from mobilenets.data.preprocess import read_pixels
 
@@ -30,15 +30,15 @@ def cache(paths):
     return build_cache(paths, RECORD)
 
 
-def batches(cache, **options):
-    """An epoch as a list; labels are the images' numbers."""
-    settings = {
-        "batch_size": 4,
-        "transform": augmentation("strong", 32, 0.3),
-        "seed": 5,
-        "epoch": 0,
-    } | options
-    return list(train_batches(cache, range(N), **settings))
+def feed_of(cache):
+    """Much varied images; labels are their numbers."""
+    return LabelledImages(cache, range(N), full=32, augment="strong", erasing=0.3)
+
+
+def batches(cache, feed=None, **options):
+    """An epoch as a list."""
+    settings = {"side": 32, "batch_size": 4, "seed": 5, "epoch": 0} | options
+    return list(train_batches(feed or feed_of(cache), **settings))
 
 
 def equal(first, second):
@@ -95,9 +95,13 @@ def test_an_epoch_resumes_at_any_step(cache, workers):
 
 
 def test_what_was_skipped_is_not_touched(cache):
+    class Counting(LabelledImages):
+        def example(self, index, side):
+            drawn.append(index)
+            return super().example(index, side)
+
     drawn = []
-    settings = {"transform": lambda image: drawn.append(1) or image[:, :32, :32]}
-    batches(cache, start_step=4, **settings)
+    batches(cache, Counting(cache, range(N), full=32), start_step=4)
     assert len(drawn) == 4
 
 
@@ -121,14 +125,12 @@ def test_variations_belong_to_the_image_not_the_batch(cache):
 def test_torchs_generator_is_left_alone(cache, workers):
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    transform = augmentation("strong", 32)
-    settings = {"batch_size": 4, "transform": transform, "seed": 5, "epoch": 0}
-    iterator = train_batches(cache, range(N), workers=workers, **settings)
+    iterator = train_batches(feed_of(cache), side=32, batch_size=4, seed=5, epoch=0, workers=workers)
     first = next(iterator)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(100)
     rest = list(iterator)
-    assert equal([first, *rest], batches(cache, transform=transform))
+    assert equal([first, *rest], batches(cache))
 
 
 def test_orders_differ_between_neighbours():
@@ -138,8 +140,18 @@ def test_orders_differ_between_neighbours():
 
 
 def test_evaluation_is_the_record_to_the_bit(cache, paths):
-    found = list(eval_batches(cache, range(N), RECORD, batch_size=8))
-    assert [len(labels) for _, labels in found] == [8, 8, 6]
-    assert torch.cat([labels for _, labels in found]).tolist() == list(range(N))
-    pixels = torch.cat([pixels for pixels, _ in found])
+    found = list(eval_batches(cache, RECORD, batch_size=8))
+    assert [indices for indices, _ in found] == [range(8), range(8, 16), range(16, N)]
+    pixels = torch.cat([pixels for _, pixels in found])
+    assert pixels.is_contiguous()
     assert torch.equal(pixels, torch.stack([read_pixels(RECORD, Path(path)) for path in paths]))
+
+
+def test_small_sides_without_augmentation_are_scaled_not_cut():
+    image = np.zeros((32, 40, 3), np.uint8)
+    image[:, 4:20] = 255  # the left half of the centre square
+    held = ImageCache(image.reshape(-1), np.array([[32, 40]]), np.array([0]))
+    small, label = LabelledImages(held, [7], full=32).example(0, 16)
+    assert (small.shape, label) == ((3, 16, 16), 7)
+    assert small[:, :, :7].min() > 200
+    assert small[:, :, 9:].max() < 55

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from training_worker import TINY, tiny_network
 
 from mobilenets.base.errors import ConfigMismatch, RunError
@@ -24,8 +25,9 @@ def state_of(network, optimizer="adamw", layout=torch.channels_last):
     network.to(memory_format=layout)
     return State(
         network,
+        criterion := nn.Linear(3, 2),  # a loss that learns
         Average(network, 0.9).network,
-        build_optimiser(network, Settings(optimizer=optimizer)),
+        build_optimiser(network, criterion, Settings(optimizer=optimizer)),
         Progress(),
     )
 
@@ -37,7 +39,7 @@ def steps(state, n, seed=0):
     for _ in range(n):
         x = torch.randn(4, 3, 32, 32, generator=random).contiguous(memory_format=torch.channels_last)
         torch.manual_seed(n)
-        state.network(x).square().sum().backward()
+        state.criterion(state.network(x)).square().sum().backward()
         state.optimiser.step()
         state.optimiser.zero_grad()
 
@@ -101,7 +103,7 @@ def test_the_state_before_is_kept_and_takes_over_when_the_newest_is_deleted(run)
 
 
 def test_every_prefix_is_refused_in_one_line(run):
-    state = State(torch.nn.Linear(2, 2), None, torch.optim.SGD([torch.zeros(1)]), Progress())
+    state = State(nn.Linear(2, 2), nn.Identity(), None, torch.optim.SGD([torch.zeros(1)]), Progress())
     checkpoint.save(run.last, state, TERMS)
     whole = run.last.read_bytes()
     assert checkpoint.resume(run, state, TERMS)
@@ -113,7 +115,7 @@ def test_every_prefix_is_refused_in_one_line(run):
 
 
 def test_every_altered_byte_is_noticed(run):
-    state = State(torch.nn.Linear(2, 2), None, torch.optim.SGD([torch.zeros(1)]), Progress())
+    state = State(nn.Linear(2, 2), nn.Identity(), None, torch.optim.SGD([torch.zeros(1)]), Progress())
     checkpoint.save(run.last, state, TERMS)
     whole = run.last.read_bytes()
     tensors, facts = checkpoint.read(run.last)
@@ -142,7 +144,7 @@ def test_other_terms_are_refused_by_name(run):
 
 def test_another_network_is_refused(run):
     checkpoint.save(run.last, state_of(tiny_network()), TERMS)
-    other = State(torch.nn.Linear(2, 2), None, torch.optim.SGD([torch.zeros(1)]), Progress())
+    other = State(nn.Linear(2, 2), nn.Identity(), None, torch.optim.SGD([torch.zeros(1)]), Progress())
     with pytest.raises(RunError, match="of another network") as caught:
         checkpoint.resume(run, other, TERMS)
     assert "\n" not in str(caught.value)

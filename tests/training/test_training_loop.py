@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_worker import BUSY, CARD, dataset_of, outcome, tiny_network, tiny_training
+from training_worker import BUSY, dataset_of, outcome, tiny_network, tiny_training
 
 from mobilenets.base.errors import ConfigMismatch, Interrupted, RunError, TrainingError
 from mobilenets.base.run import Run
 from mobilenets.nn import load_model
-from mobilenets.training import Settings, checkpoint, loop
+from mobilenets.tasks.classify import Classify
+from mobilenets.tasks.task import Judged
+from mobilenets.training import checkpoint, loop
 from mobilenets.training.checkpoint import previous
-from mobilenets.training.evaluate import evaluate
-from mobilenets.training.parts import images, prepare
 from mobilenets.training.progress import best_row
 
 EASY = {"epochs": 12, "batch_size": 8, "lr": 0.02, "warmup_epochs": 1, "ema_decay": 0.9}
@@ -39,12 +39,12 @@ def test_it_learns(learned, blobs):
     network, card = load_model(run.weights)
     found = {}
     for split in ("train", "val"):
-        cache, labels = images(dataset_of(blobs).split(split), card)
-        found[split] = evaluate(network, cache, labels, card.preprocess).top1
+        held = Classify().val_feed(dataset_of(blobs).split(split), card)
+        found[split] = Classify().evaluate(network, held, card).metrics["top1"]
     assert found["train"] > 0.9
     assert found["val"] == trained.metric == card.metric["value"]
     assert card.metric == {"name": "top1", "value": trained.metric, "n": 18, "split": "val"}
-    assert trained.history[trained.epoch - 1] == best_row(trained.history, 18)
+    assert trained.history[trained.epoch - 1] == best_row(trained.history, "top1", 18)
     assert (trained.epochs, len(trained.history)) == (12, 12)
     assert trained.seconds == pytest.approx(sum(row["seconds"] for row in trained.history))
     assert run.weights.read_bytes() == run.best.read_bytes()
@@ -71,7 +71,7 @@ def events(run):
 
 def test_a_finished_training_returns_at_once(learned, blobs, monkeypatch):
     run, trained = learned
-    monkeypatch.setattr(loop, "images", None)  # would have to be called for any work
+    monkeypatch.setattr(Classify, "val_feed", None)  # would have to be called for any work
     before = run.weights.stat().st_mtime_ns
     assert tiny_training(blobs, run.folder, **EASY, workers=3) == trained
     assert run.weights.stat().st_mtime_ns == before
@@ -111,27 +111,9 @@ def test_a_lost_loss_is_named_and_the_last_state_is_sound(blobs, tmp_path, optim
 
 def test_training_ends_early(blobs, tmp_path, monkeypatch):
     scores = iter([0.5, 0.75, 0.7, 0.6])  # on 18 images 0.7 cannot be told from 0.75
-
-    def judged(*args, **kwargs):
-        return loop_evaluate(*args, **kwargs).__class__(torch.zeros(1, 3), torch.zeros(1), 1.0, next(scores))
-
-    loop_evaluate = loop.evaluate
-    monkeypatch.setattr(loop, "evaluate", judged)
+    monkeypatch.setattr(Classify, "evaluate", lambda *_, **__: Judged(1.0, {"top1": next(scores)}))
     trained = tiny_training(blobs, tmp_path, **EASY | {"patience": 2})
     assert (trained.epochs, trained.epoch, trained.metric) == (4, 3, 0.7)
-
-
-def test_small_sides_without_augmentation_are_scaled_not_cut(blobs):
-    from accelerate import Accelerator
-
-    settings = Settings(augment="none", resolution_schedule=((0.5, 16),))
-    parts = prepare(Accelerator(mixed_precision="no"), tiny_network(), dataset_of(blobs), CARD, settings)
-    image = torch.zeros(3, 32, 40, dtype=torch.uint8)
-    image[:, :, 4:20] = 255  # the left half of the centre square
-    small = parts.transform(16)(image)
-    assert small.shape == (3, 16, 16)
-    assert small[:, :, :7].min() > 200
-    assert small[:, :, 9:].max() < 55
 
 
 @pytest.mark.parametrize(

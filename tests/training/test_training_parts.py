@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from training_worker import CARD, dataset_of, tiny_network
 
+from mobilenets.tasks.classify import Classify
 from mobilenets.training.ema import Average
-from mobilenets.training.evaluate import evaluate
 from mobilenets.training.optimiser import build_optimiser, groups, set_rate
-from mobilenets.training.parts import images
 from mobilenets.training.progress import Progress, best_row, highest_row, is_finished
 from mobilenets.training.settings import Settings
 
@@ -34,13 +34,15 @@ def test_norms_biases_and_depthwise_filters_do_not_decay():
     network = tiny_network()
     settings = Settings(weight_decay=0.5, head_lr_factor=10)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    found = {names[id(p)]: group for group in groups(network, settings) for p in group["params"]}
+    found = {
+        names[id(p)]: group for group in groups(network, nn.Identity(), settings) for p in group["params"]
+    }
     assert found.keys() == set(names.values())  # none is left out
     for name, group in found.items():
         spared = name.endswith(".bias") or ".norm." in name or ".depthwise." in name
         assert group["weight_decay"] == (0 if spared else 0.5), name
         assert group["factor"] == (10 if name.startswith("head.classifier") else 1), name
-    decayed = groups(network, Settings(weight_decay=0.5, decay_depthwise=True))
+    decayed = groups(network, nn.Identity(), Settings(weight_decay=0.5, decay_depthwise=True))
     assert any(
         p is network.blocks[1].depthwise.conv.weight
         for g in decayed
@@ -51,7 +53,7 @@ def test_norms_biases_and_depthwise_filters_do_not_decay():
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_the_rate_reaches_every_group(name, kind):
-    optimiser = build_optimiser(tiny_network(), Settings(optimizer=name, head_lr_factor=10))
+    optimiser = build_optimiser(tiny_network(), nn.Identity(), Settings(optimizer=name, head_lr_factor=10))
     assert type(optimiser) is kind
     set_rate(optimiser, 0.25)
     assert {group["lr"] for group in optimiser.param_groups} == {0.25, 2.5}
@@ -63,24 +65,24 @@ def history(*scores):
 
 def test_the_highest_epoch_is_decided_by_top1_then_loss_then_time():
     rows = history((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.8), (0.6, 0.1))
-    assert highest_row(rows)["epoch"] == 3
+    assert highest_row(rows, "top1")["epoch"] == 3
 
 
 def test_the_best_epoch_is_the_latest_that_cannot_be_told_from_the_highest():
     rows = history((0.5, 1.0), (0.8, 0.9), (0.77, 0.8), (0.75, 0.8))
-    assert best_row(rows, 100)["epoch"] == 3  # a standard error of 4 points
-    assert best_row(rows, 50)["epoch"] == 4  # of 5.7
-    assert best_row(rows, 1000)["epoch"] == 2  # of 1.3
-    assert best_row(history((1.0, 0.1), (0.99, 0.1)), 10)["epoch"] == 1
+    assert best_row(rows, "top1", 100)["epoch"] == 3  # a standard error of 4 points
+    assert best_row(rows, "top1", 50)["epoch"] == 4  # of 5.7
+    assert best_row(rows, "top1", 1000)["epoch"] == 2  # of 1.3
+    assert best_row(history((1.0, 0.1), (0.99, 0.1)), "top1", 10)["epoch"] == 1
 
 
 def test_training_ends_early_when_nothing_improves():
     rows = history((0.5, 1.0), (0.7, 0.9), (0.6, 0.8), (0.6, 0.7))
-    assert is_finished(Progress(rows), Settings(epochs=10, patience=2))
-    assert not is_finished(Progress(rows), Settings(epochs=10, patience=3))
-    assert not is_finished(Progress(rows), Settings(epochs=10))
-    assert is_finished(Progress(rows), Settings(epochs=4))
-    assert not is_finished(Progress(), Settings(patience=1))
+    assert is_finished(Progress(rows), "top1", Settings(epochs=10, patience=2))
+    assert not is_finished(Progress(rows), "top1", Settings(epochs=10, patience=3))
+    assert not is_finished(Progress(rows), "top1", Settings(epochs=10))
+    assert is_finished(Progress(rows), "top1", Settings(epochs=4))
+    assert not is_finished(Progress(), "top1", Settings(patience=1))
 
 
 def test_evaluation_is_the_network_on_preprocessed_images(blobs):
@@ -88,15 +90,23 @@ def test_evaluation_is_the_network_on_preprocessed_images(blobs):
     from mobilenets.nn import normalise
 
     network, val = tiny_network().train(), dataset_of(blobs).val
-    cache, labels = images(val, CARD)
-    found = evaluate(network, cache, labels, CARD.preprocess, batch_size=5)
+    held = Classify().val_feed(val, CARD)
+    found = Classify().evaluate(network, held, CARD)
     assert network.training
     pixels = torch.stack([read_pixels(CARD.preprocess, sample.path) for sample in val])
     with torch.no_grad():
         logits = network.eval()(normalise(CARD.preprocess, pixels))
-    torch.testing.assert_close(found.probabilities, logits.softmax(1))
     truth = torch.tensor([sample.label for sample in val])
-    assert torch.equal(found.truth, truth)
-    assert found.top1 == (logits.argmax(1) == truth).double().mean().item()
-    assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, truth).item(), rel=1e-5)
-    assert evaluate(network, cache, labels, CARD.preprocess, stop=lambda: True) is None
+    assert found.metrics == {"top1": (logits.argmax(1) == truth).double().mean().item()}
+    assert found.loss == pytest.approx(nn.functional.cross_entropy(logits, truth).item(), rel=1e-5)
+    assert Classify().evaluate(network, held, CARD, stop=lambda: True) is None
+    assert not network.training
+
+
+def test_what_the_loss_learns_is_trained_with_the_head():
+    criterion = nn.Linear(4, 3)
+    found = groups(tiny_network(), criterion, Settings(weight_decay=0.5, head_lr_factor=10))
+    by_id = {id(p): group for group in found for p in group["params"]}
+    assert by_id[id(criterion.weight)]["factor"] == by_id[id(criterion.bias)]["factor"] == 10
+    assert by_id[id(criterion.weight)]["weight_decay"] == 0.5
+    assert by_id[id(criterion.bias)]["weight_decay"] == 0

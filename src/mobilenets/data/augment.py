@@ -1,6 +1,7 @@
 """Random variations of training images, by name, with torchvision's transforms on uint8."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import cast
 
 from torch import Tensor
@@ -17,6 +18,7 @@ AUGMENTATIONS = tuple(CROPS)
 GREY = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about zero once normalised
 
 
+@cache
 def augmentation(name: str, size: int, erasing: float = 0.0, flip: bool = True) -> Transform:
     """A transform of uint8 pixels (3, H, W) to uint8 (3, size, size) that draws from torch's generator.
 

@@ -1,39 +1,51 @@
-"""Batches of cached images; the order and every random choice follow from (seed, epoch, index) alone."""
+"""Batches of training examples; the order and every random choice follow from (seed, epoch, index) alone."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mobilenets.arch.preprocess import Preprocess
-from mobilenets.data.augment import Transform
 from mobilenets.data.cache import ImageCache
 from mobilenets.data.preprocess import cropped
 
-Batch = tuple[Tensor, Tensor]
+Targets = Tensor | tuple[Tensor, ...]
+Batch = tuple[Tensor, Targets]
 
 
-class Samples(NamedTuple):
-    """What a worker needs to make the training sample of an index in one epoch."""
+class Feed(Protocol):
+    """Training examples by their index, each varied at random."""
 
-    cache: ImageCache
-    labels: Sequence[int]
-    transform: Transform
+    def __len__(self) -> int:
+        """How many."""
+
+    def example(self, index: int, side: int) -> tuple[Tensor, Any]:
+        """Pixels uint8 (3, side, side) and what is true of them, drawn by torch's own generator."""
+
+    def collate(self, examples: Sequence[tuple[Tensor, Any]]) -> Batch:
+        """Pixels (B, 3, side, side) and their targets."""
+
+
+class Drawn(NamedTuple):
+    """What a worker needs to make the training examples of one epoch."""
+
+    feed: Feed
+    side: int
     seed: int
     epoch: int
 
     def draw(self, indices: Sequence[int]) -> Batch:
-        """Augmented pixels (B, 3, s, s) and labels (B,) of some images."""
-        images = []
+        """The batch of some indices."""
+        examples = []
         with _generator_kept():
             for index in indices:
                 torch.default_generator.manual_seed(_mixed(self.seed, self.epoch, index))
-                images.append(self.transform(self.cache[index]))
-        return torch.stack(images), torch.tensor([self.labels[index] for index in indices])
+                examples.append(self.feed.example(index, self.side))
+        return self.feed.collate(examples)
 
 
 def steps_per_epoch(n: int, batch_size: int, drop_last: bool) -> int:
@@ -42,31 +54,30 @@ def steps_per_epoch(n: int, batch_size: int, drop_last: bool) -> int:
 
 
 def train_batches(
-    cache: ImageCache,
-    labels: Sequence[int],
+    feed: Feed,
     *,
+    side: int,
     batch_size: int,
-    transform: Transform,
     seed: int,
     epoch: int,
     start_step: int = 0,
     workers: int = 0,
     drop_last: bool = True,
 ) -> Iterator[Batch]:
-    """Augmented pixels uint8 (B, 3, s, s) and labels int64 (B,) in a shuffled order, from `start_step` on.
+    """Pixels uint8 (B, 3, side, side) and their targets in a shuffled order, from `start_step` on.
 
     The same numbers come for any number of `workers` (processes; 0 works in this one), and torch's own
     generator is left as it was.
     """
-    samples = Samples(cache, labels, transform, seed, epoch)
-    steps = steps_per_epoch(len(cache), batch_size, drop_last)
-    order = shuffled(len(cache), seed, epoch)
+    drawn = Drawn(feed, side, seed, epoch)
+    steps = steps_per_epoch(len(feed), batch_size, drop_last)
+    order = shuffled(len(feed), seed, epoch)
     batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
     if not workers:
-        yield from map(samples.draw, batches)
+        yield from map(drawn.draw, batches)
         return
     yield from DataLoader(
-        _Batches(samples, batches),
+        _Batches(drawn, batches),
         batch_size=None,
         num_workers=workers,
         collate_fn=tuple,
@@ -75,14 +86,11 @@ def train_batches(
     )
 
 
-def eval_batches(
-    cache: ImageCache, labels: Sequence[int], record: Preprocess, *, batch_size: int
-) -> Iterator[Batch]:
-    """Images as `preprocess.pixels` gives them, uint8 (B, 3, crop, crop), and labels int64 (B,), in order."""
+def eval_batches(cache: ImageCache, record: Preprocess, *, batch_size: int) -> Iterator[tuple[range, Tensor]]:
+    """Indices, and images as `preprocess.pixels` gives them, uint8 (B, 3, crop, crop), in order."""
     for start in range(0, len(cache), batch_size):
         indices = range(start, min(start + batch_size, len(cache)))
-        images = torch.stack([cropped(record, cache[index]) for index in indices])
-        yield images.contiguous(), torch.tensor([labels[index] for index in indices])
+        yield indices, torch.stack([cropped(record, cache[index]) for index in indices]).contiguous()
 
 
 def shuffled(n: int, seed: int, epoch: int) -> list[int]:
@@ -95,9 +103,9 @@ def shuffled(n: int, seed: int, epoch: int) -> list[int]:
 class _Batches(torch.utils.data.Dataset[Batch]):
     """Batches by their number, for worker processes."""
 
-    def __init__(self, samples: Samples, batches: list[list[int]]) -> None:
-        """Keep the samples and the indices of each batch."""
-        self.samples, self.batches = samples, batches
+    def __init__(self, drawn: Drawn, batches: list[list[int]]) -> None:
+        """Keep the examples and the indices of each batch."""
+        self.drawn, self.batches = drawn, batches
 
     def __len__(self) -> int:
         """How many batches."""
@@ -105,7 +113,7 @@ class _Batches(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """One batch."""
-        return self.samples.draw(self.batches[step])
+        return self.drawn.draw(self.batches[step])
 
 
 def _mixed(*parts: int) -> int:

@@ -71,7 +71,7 @@ class Facts:
         if not rows:
             return None
         held = sum(self.dataset.get("counts", {}).get("val", []))
-        return best_row(rows, held) if held else highest_row(rows)
+        return best_row(rows, "top1", held) if held else highest_row(rows, "top1")
 
     @property
     def value(self) -> float | None:

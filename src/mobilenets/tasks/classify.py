@@ -1,18 +1,89 @@
 """Classification: the loss, the metric and the reading of probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobilenets.data.dataset import Sample
+from mobilenets.arch.card import Card
+from mobilenets.data.augment import may_flip
+from mobilenets.data.cache import ImageCache, build_cache
+from mobilenets.data.dataset import Dataset, Sample
+from mobilenets.data.feeds import LabelledImages
+from mobilenets.tasks.task import Choices, Judged, run_over
 
 DIGITS = 6  # of a score that is shown or stored; float32 holds hardly more
+
+
+@dataclass(frozen=True)
+class Classify:
+    """Classification to the training loop."""
+
+    name: str = "classify"
+    metric: str = "top1"
+
+    def train_feed(self, samples: Sequence[Sample], card: Card, settings: Choices) -> LabelledImages:
+        """Images and their classes."""
+        flip = may_flip(card.labels) if settings.flip is None else settings.flip
+        return LabelledImages(*images(samples, card), card.preprocess.crop, settings.augment,
+                              settings.erasing, flip)  # fmt: skip
+
+    def val_feed(self, samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]]:
+        """Images and their classes."""
+        return images(samples, card)
+
+    def criterion(
+        self,
+        card: Card,  # noqa: ARG002 - other tasks need it
+        settings: Choices,
+        dataset: Dataset,
+    ) -> nn.Module:
+        """Cross-entropy of logits and classes."""
+        weights = balanced(dataset.counts("train")) if settings.class_weights == "balanced" else None
+        return CrossEntropy(settings.label_smoothing, weights)
+
+    def evaluate(
+        self,
+        network: nn.Module,
+        held: tuple[ImageCache, Sequence[int]],
+        card: Card,
+        *,
+        stop: Callable[[], bool] | None = None,
+    ) -> Judged | None:
+        """Mean cross-entropy and top-1."""
+        cache, labels = held
+        found: list[Tensor] = []
+        if not run_over(network, cache, card.preprocess, lambda _, out: found.append(out.cpu()), stop=stop):
+            return None
+        logits, truth = torch.cat(found), torch.tensor(labels)
+        top1 = Scored(logits.numpy(), truth.numpy()).top1
+        return Judged(loss(logits, truth).item(), {"top1": top1})
+
+
+class CrossEntropy(nn.Module):
+    """`loss` with its settings."""
+
+    weights: Tensor | None
+
+    def __init__(self, smoothing: float, weights: Tensor | None) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of logits (B, classes)."""
+        return loss(logits, targets, smoothing=self.smoothing, weights=self.weights)
+
+
+def images(samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]]:
+    """Decoded images and their classes. Raises DataError, StorageError."""
+    cache = build_cache([sample.path for sample in samples], card.preprocess)
+    return cache, [sample.label for sample in samples]
 
 
 def loss(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None) -> Tensor:

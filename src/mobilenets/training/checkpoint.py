@@ -26,7 +26,7 @@ from mobilenets.training.progress import Progress
 
 KEY = "mobilenets.training"
 SCHEMA = 1
-MODEL, AVERAGE, OPTIMISER = "model/", "average/", "optimiser/"
+MODEL, AVERAGE, OPTIMISER, CRITERION = "model/", "average/", "optimiser/", "criterion/"
 
 
 @dataclass
@@ -34,9 +34,15 @@ class State:
     """All that a step changes. Random choices need no state: they follow from the position."""
 
     network: nn.Module
+    criterion: nn.Module
     average: nn.Module | None
     optimiser: torch.optim.Optimizer
     progress: Progress
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What the optimiser changes, by name."""
+        own = {CRITERION + name: parameter for name, parameter in self.criterion.named_parameters()}
+        return dict(self.network.named_parameters()) | own
 
 
 def previous(last: Path) -> Path:
@@ -115,9 +121,10 @@ def _broken(path: Path) -> RunError:
 def _tensors(state: State) -> dict[str, Tensor]:
     """Every tensor of the state by name, on the CPU and contiguous, as safetensors wants them."""
     named = {MODEL + name: value for name, value in state.network.state_dict().items()}
+    named |= {CRITERION + name: value for name, value in state.criterion.state_dict().items()}
     if state.average is not None:
         named |= {AVERAGE + name: value for name, value in state.average.state_dict().items()}
-    for name, parameter in state.network.named_parameters():
+    for name, parameter in state.parameters().items():
         for key, value in state.optimiser.state.get(parameter, {}).items():
             if value is not None:
                 named[f"{OPTIMISER}{name}/{key}"] = torch.as_tensor(value)
@@ -125,11 +132,12 @@ def _tensors(state: State) -> dict[str, Tensor]:
 
 
 def _restore(state: State, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into the network, its average and the optimiser. Raises RuntimeError, KeyError."""
+    """Copy tensors into the network, loss, average and optimiser. Raises RuntimeError, KeyError."""
     state.network.load_state_dict(_under(MODEL, tensors))
+    state.criterion.load_state_dict(_under(CRITERION, tensors))
     if state.average is not None:
         state.average.load_state_dict(_under(AVERAGE, tensors))
-    parameters = dict(state.network.named_parameters())
+    parameters = state.parameters()
     for path, value in _under(OPTIMISER, tensors).items():
         name, key = path.rsplit("/", 1)
         parameter = parameters[name]

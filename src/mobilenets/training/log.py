@@ -12,7 +12,7 @@ from mobilenets.base.errors import StorageError
 from mobilenets.base.files import write_text
 from mobilenets.base.run import Run
 
-COLUMNS = ("epoch", "seconds", "lr", "train_loss", "val_loss", "top1")
+COLUMNS = ("epoch", "seconds", "lr", "train_loss", "val_loss")  # and the metric of the task
 
 
 class Log:
@@ -21,14 +21,15 @@ class Log:
     Both files are begun anew, so that an epoch that a killed run logged but did not save appears once.
     """
 
-    def __init__(self, run: Run, history: Sequence[dict[str, Any]], writes: bool = True) -> None:
-        """Write the history so far; without `writes` (every process but one) do nothing.
+    def __init__(self, run: Run, history: Sequence[dict[str, Any]], metric: str, writes: bool = True) -> None:
+        """Write the history so far, with a column for `metric`. Raises StorageError.
 
-        Raises StorageError.
+        Without `writes` (every process but one) do nothing.
         """
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = run.metrics
+        self.columns = (*COLUMNS, metric)
         self._events: SummaryWriter | None = None
         if not writes:
             return
@@ -39,7 +40,7 @@ class Log:
             self._events = SummaryWriter(str(folder))
         except OSError as error:
             raise _refused(folder, error) from error
-        write_text(self.path, as_csv(history))
+        write_text(self.path, as_csv(history, self.columns))
         for row in history:
             self._add(row)
 
@@ -56,26 +57,26 @@ class Log:
     def epoch_ended(self, history: Sequence[dict[str, Any]]) -> None:
         """Log the last row of the history. Raises StorageError."""
         if self._events:
-            write_text(self.path, as_csv(history))
+            write_text(self.path, as_csv(history, self.columns))
             self._add(history[-1])
 
     def _add(self, row: dict[str, Any]) -> None:
         """One epoch as TensorBoard scalars."""
         assert self._events is not None
         try:
-            for name in COLUMNS[1:]:
+            for name in self.columns[1:]:
                 self._events.add_scalar(name, row[name], row["epoch"])
             self._events.flush()
         except OSError as error:
             raise _refused(Path(self._events.log_dir), error) from error
 
 
-def as_csv(history: Sequence[dict[str, Any]]) -> str:
-    """The history as CSV text with a header line."""
+def as_csv(history: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+    """Columns of the history as CSV text with a header line."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: row[name] for name in COLUMNS} for row in history)
+    writer.writerows({name: row[name] for name in columns} for row in history)
     return text.getvalue()
 
 

@@ -15,28 +15,32 @@ from mobilenets.base.console import progress as progress_bar
 from mobilenets.base.errors import Interrupted, RunError, TrainingError, WeightsError
 from mobilenets.base.files import write_bytes
 from mobilenets.base.run import Run
-from mobilenets.data.cache import ImageCache
 from mobilenets.data.dataset import Dataset
-from mobilenets.data.loader import train_batches
+from mobilenets.data.loader import Feed, Targets, train_batches
 from mobilenets.nn import Network, load_model, normalise, save_model
 from mobilenets.tasks import classify
 from mobilenets.training import checkpoint
-from mobilenets.training.evaluate import evaluate
 from mobilenets.training.log import Log
 from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.optimiser import frozen, set_rate
-from mobilenets.training.parts import Keeper, Parts, images, prepare
+from mobilenets.training.parts import Keeper, Parts, prepare
 from mobilenets.training.progress import best_row, highest_row, is_finished
 from mobilenets.training.schedule import learning_rate, seed_at, side
 from mobilenets.training.settings import Settings
 from mobilenets.training.signals import Wish, stop_wish
 
-Images = tuple[ImageCache, list[int]]
+
+@dataclass(frozen=True)
+class Held:
+    """What the task's `evaluate` needs of the val split, and how many images that is."""
+
+    feed: Any
+    n: int
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The best epoch (counted from 1) with its top-1 on val, epochs and seconds in all, a row per epoch."""
+    """The best epoch (counted from 1) with its metric on val, epochs and seconds in all, a row per epoch."""
 
     metric: float
     epoch: int
@@ -62,34 +66,33 @@ def train(network: Network, dataset: Dataset, card: Card, settings: Settings, ru
     keeper = Keeper(run, parts, state)
     if not checkpoint.resume(run, state, parts.terms):
         keeper.save()
-    progress = state.progress
-    if not is_finished(progress, settings):
-        train_images, val_images = images(parts.samples, card), images(dataset.val, card)
-        with Log(run, progress.history, parts.accelerator.is_main_process) as log, progress_bar() as bar:
-            task = bar.add_task("training", total=settings.epochs * parts.steps)
+    progress, metric, writes = state.progress, parts.task.metric, parts.accelerator.is_main_process
+    if not is_finished(progress, metric, settings):
+        feed = parts.task.train_feed(parts.samples, card, settings)
+        held = Held(parts.task.val_feed(dataset.val, card), len(dataset.val))
+        with Log(run, progress.history, metric, writes) as log, progress_bar() as bar:
+            shown = bar.add_task("training", total=settings.epochs * parts.steps)
             with stop_wish() as wish:
-                while not is_finished(progress, settings):
-                    bar.update(task, description=_headline(progress.history, settings))
-                    _train_epoch(
-                        parts, train_images, keeper, wish, lambda done: bar.update(task, completed=done)
-                    )
-                    _end_epoch(parts, val_images, keeper, wish)
+                while not is_finished(progress, metric, settings):
+                    bar.update(shown, description=_headline(progress.history, metric, settings))
+                    _train_epoch(parts, feed, keeper, wish, lambda done: bar.update(shown, completed=done))
+                    _end_epoch(parts, held, keeper, wish)
                     log.epoch_ended(progress.history)
-    if parts.accelerator.is_main_process:
+    if writes:
         _publish(run)
     parts.accelerator.wait_for_everyone()
-    best = best_row(progress.history, len(dataset.val))
+    best = best_row(progress.history, metric, len(dataset.val))
     seconds = sum(row["seconds"] for row in progress.history)
-    return Trained(best["top1"], best["epoch"], progress.epoch, seconds, progress.history)
+    return Trained(best[metric], best["epoch"], progress.epoch, seconds, progress.history)
 
 
-def _train_epoch(parts: Parts, train_images: Images, keeper: Keeper, wish: Wish, show: Any) -> None:
+def _train_epoch(parts: Parts, feed: Feed, keeper: Keeper, wish: Wish, show: Any) -> None:
     """The steps of an epoch that are left. Raises TrainingError, Interrupted, StorageError."""
     settings, progress = parts.settings, keeper.state.progress
     batches = train_batches(
-        *train_images,
+        feed,
+        side=side(settings, progress.epoch, parts.card.preprocess.crop),
         batch_size=parts.batch_size,
-        transform=parts.transform(side(settings, progress.epoch, parts.card.preprocess.crop)),
         seed=parts.seed,
         epoch=progress.epoch,
         start_step=progress.step,
@@ -97,6 +100,7 @@ def _train_epoch(parts: Parts, train_images: Images, keeper: Keeper, wish: Wish,
         drop_last=parts.drop_last,
     )
     parts.model.train()
+    parts.loss.train()
     for block in frozen(parts.network, settings.freeze_stride):
         block.eval()  # their batch norms keep their statistics
     began = time.monotonic()
@@ -110,8 +114,8 @@ def _train_epoch(parts: Parts, train_images: Images, keeper: Keeper, wish: Wish,
         keeper.tick()
 
 
-def _step(parts: Parts, pixels: Tensor, targets: Tensor, epoch: int, step: int) -> float:
-    """One update from pixels uint8 (B, 3, s, s) and classes (B,); the loss. Raises TrainingError."""
+def _step(parts: Parts, pixels: Tensor, targets: Targets, epoch: int, step: int) -> float:
+    """One update from pixels uint8 (B, 3, s, s) and targets; the loss. Raises TrainingError."""
     settings, device = parts.settings, parts.accelerator.device
     count = epoch * parts.steps + step
     rate = learning_rate(settings, count, parts.steps)
@@ -119,16 +123,16 @@ def _step(parts: Parts, pixels: Tensor, targets: Tensor, epoch: int, step: int) 
     torch.manual_seed(position)  # for dropout
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     x = normalise(parts.card.preprocess, pixels.to(device).contiguous(memory_format=layout))
-    y = targets.to(device)
-    if settings.mixup:
+    y = targets.to(device) if isinstance(targets, Tensor) else tuple(one.to(device) for one in targets)
+    if settings.mixup and isinstance(y, Tensor):
         x, y = classify.mixed(x, y, len(parts.card.labels), settings.mixup, position)
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-        logits = parts.model(x)
-    loss = classify.loss(logits, y, smoothing=settings.label_smoothing, weights=parts.class_weights)
+        outputs = parts.model(x)
+    loss = parts.loss(outputs, y)
     parts.optimiser.zero_grad()
     parts.accelerator.backward(loss)
-    norm = torch.nn.utils.clip_grad_norm_(parts.network.parameters(), settings.clip_norm or math.inf)
-    value = loss.item()
+    norm = torch.nn.utils.clip_grad_norm_(parts.learned, settings.clip_norm or math.inf)
+    value = float(loss.item())
     if not math.isfinite(value) or not math.isfinite(norm.item()):
         _lost(f"the loss is {value:g} and the gradient's norm {norm.item():g}", epoch, step, settings, rate)
     set_rate(parts.optimiser, rate)
@@ -138,7 +142,7 @@ def _step(parts: Parts, pixels: Tensor, targets: Tensor, epoch: int, step: int) 
     return value
 
 
-def _end_epoch(parts: Parts, val_images: Images, keeper: Keeper, wish: Wish) -> None:
+def _end_epoch(parts: Parts, held: Held, keeper: Keeper, wish: Wish) -> None:
     """Judge the epoch on the val split, keep the best weights, then the state.
 
     In this order a kill at any instant costs at most the judging: it is done again with the same outcome.
@@ -147,19 +151,20 @@ def _end_epoch(parts: Parts, val_images: Images, keeper: Keeper, wish: Wish) -> 
     progress, settings = keeper.state.progress, parts.settings
     began = time.monotonic()
     alone = parts.accelerator.num_processes == 1  # several processes would not all stop at the same batch
-    found = evaluate(parts.judged, *val_images, parts.card.preprocess, stop=wish if alone else None)
+    metric = parts.task.metric
+    found = parts.task.evaluate(parts.judged, held.feed, parts.card, stop=wish if alone else None)
     if found is None:
         _end_if_wished(parts, keeper, wish)
-    scores = broadcast_object_list([found.loss, found.top1] if found else [0.0, 0.0])
+    scores = broadcast_object_list([found.loss, found.metrics[metric]] if found else [0.0, 0.0])
     rate = learning_rate(settings, progress.epoch * parts.steps + progress.step - 1, parts.steps)
     if not math.isfinite(scores[0]):
         _lost(f"the loss on the val split is {scores[0]:g}", progress.epoch, progress.step, settings, rate)
     progress.seconds += time.monotonic() - began
     train_loss = progress.loss_sum / progress.step
-    progress.end_epoch(lr=rate, train_loss=train_loss, val_loss=scores[0], top1=scores[1])
+    progress.end_epoch(**{"lr": rate, "train_loss": train_loss, "val_loss": scores[0], metric: scores[1]})
     row = progress.history[-1]
-    if parts.accelerator.is_main_process and best_row(progress.history, len(val_images[1])) is row:
-        card = with_metric(parts.card, "top1", row["top1"], len(val_images[1]), "val")
+    if parts.accelerator.is_main_process and best_row(progress.history, metric, held.n) is row:
+        card = with_metric(parts.card, metric, row[metric], held.n, "val")
         save_model(keeper.run.best, parts.judged, card)
     keeper.save()
 
@@ -198,7 +203,7 @@ def _publish(run: Run) -> None:
         write_bytes(run.weights, content)
 
 
-def _headline(history: list[dict[str, Any]], settings: Settings) -> str:
+def _headline(history: list[dict[str, Any]], metric: str, settings: Settings) -> str:
     """What stands before the progress bar."""
-    best = f", best top-1 {100 * highest_row(history)['top1']:.1f} %" if history else ""
+    best = f", best {metric} {100 * highest_row(history, metric)[metric]:.1f} %" if history else ""
     return f"epoch {len(history) + 1} of {settings.epochs}{best}"

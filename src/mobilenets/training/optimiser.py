@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mobilenets.arch.spec import Classifier
 from mobilenets.nn import Network
 from mobilenets.training.settings import Settings
 
-NEW = "head.classifier."  # the layer that begins untrained whenever the classes are new
 
-
-def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
-    """Parameters by weight decay and rate, as torch's optimisers take them; `factor` multiplies the rate.
+def groups(network: Network, criterion: nn.Module, settings: Settings) -> list[dict[str, Any]]:
+    """Parameters by weight decay and rate, as torch's optimisers take them; `factor` multiplies the rate of
+    what begins untrained: the layer for the classes, the whole head of other tasks, what the loss learns.
 
     Frozen parameters are in no group.
     Norms and biases (everything of one dimension) never decay, depthwise filters when the settings say so.
@@ -22,12 +22,14 @@ def groups(network: nn.Module, settings: Settings) -> list[dict[str, Any]]:
         for module in network.modules()
         if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
     }
+    new = "head.classifier." if isinstance(network.arch.head, Classifier) else "head."
+    named = [(parameter, name.startswith(new)) for name, parameter in network.named_parameters()]
     found: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in network.named_parameters():
+    for parameter, is_new in [*named, *((parameter, True) for parameter in criterion.parameters())]:
         if not parameter.requires_grad:
             continue
         spared = parameter.ndim == 1 or (id(parameter) in depthwise and not settings.decay_depthwise)
-        found.setdefault((not spared, name.startswith(NEW)), []).append(parameter)
+        found.setdefault((not spared, is_new), []).append(parameter)
     return [
         {
             "params": parameters,
@@ -43,9 +45,9 @@ def frozen(network: Network, stride: int) -> list[nn.Module]:
     return [block for block, own in zip(network.blocks, network.strides, strict=True) if own <= stride]
 
 
-def build_optimiser(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def build_optimiser(network: Network, criterion: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum 0.9, or AdamW with torch's betas."""
-    parameters = groups(network, settings)
+    parameters = groups(network, criterion, settings)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=settings.lr, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(parameters, lr=settings.lr)

@@ -6,18 +6,17 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from torchvision.transforms import v2
+from torch import nn
 
+from mobilenets import tasks
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
+from mobilenets.base.errors import UsageError
 from mobilenets.base.run import Run
-from mobilenets.data.augment import Transform, augmentation, may_flip
-from mobilenets.data.cache import ImageCache, build_cache
-from mobilenets.data.dataset import Dataset, Sample
+from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import steps_per_epoch
 from mobilenets.nn import Network
-from mobilenets.tasks import classify
+from mobilenets.tasks.task import Task
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
 from mobilenets.training.ema import Average
@@ -30,21 +29,23 @@ from mobilenets.training.settings import HARMLESS, Settings
 class Parts:
     """What stays the same through one training.
 
-    `network` is the plain module, `model` the same as accelerate wraps it for several processes, `average`
-    the running average where one is kept. `samples` are this process's share, as large in every process.
+    `network` is the plain module, `model` the same as accelerate wraps it for several processes; `criterion`
+    is the plain loss, which may learn too, `loss` the same wrapped. `average` is the running average where
+    one is kept. `samples` are this process's share, as large in every process.
     """
 
     accelerator: Accelerator
+    task: Task
     settings: Settings
     card: Card
     network: Network
     model: nn.Module
+    criterion: nn.Module
+    loss: nn.Module
     optimiser: torch.optim.Optimizer
     average: Average | None
-    samples: tuple[Sample, ...]
+    samples: tuple[Any, ...]
     batch_size: int
-    class_weights: Tensor | None
-    flip: bool
     terms: dict[str, Any]
 
     @property
@@ -68,24 +69,27 @@ class Parts:
         rank: int = self.accelerator.process_index
         return self.settings.seed + 1_000_003 * rank
 
+    @property
+    def learned(self) -> list[nn.Parameter]:
+        """Everything that the optimiser may change."""
+        return [*self.network.parameters(), *self.criterion.parameters()]
+
     def state(self) -> State:
         """The parts that change, at their beginning."""
         average = self.average.network if self.average else None
-        return State(self.network, average, self.optimiser, Progress())
-
-    def transform(self, pixels: int) -> Transform:
-        """The augmentation of training images of a side; without one, images are scaled and not cut."""
-        name, full = self.settings.augment, self.card.preprocess.crop
-        if name != "none":
-            return augmentation(name, pixels, self.settings.erasing, flip=self.flip)
-        whole = augmentation(name, full)
-        return whole if pixels == full else v2.Compose([whole, v2.Resize(pixels, antialias=True)])
+        return State(self.network, self.criterion, average, self.optimiser, Progress())
 
 
 def prepare(
     accelerator: Accelerator, network: Network, dataset: Dataset, card: Card, settings: Settings
 ) -> Parts:
-    """Network, optimiser and average on their device, this process's share of the images."""
+    """Network, loss, optimiser and average on their device, this process's share of the images.
+
+    Raises UsageError for a setting that the task does not know.
+    """
+    task = tasks.get(card.task)
+    if settings.mixup and task.name != "classify":
+        raise UsageError(f"mixup blends classes of whole images, which {task.name} has none of; set it to 0")
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     if settings.norm_momentum is not None:
@@ -94,29 +98,26 @@ def prepare(
                 module.momentum = settings.norm_momentum
     for block in frozen(network, settings.freeze_stride):
         block.requires_grad_(False)
-    model, prepared = accelerator.prepare(network, build_optimiser(network, settings))
+    criterion = task.criterion(card, settings, dataset)
+    model, loss, prepared = accelerator.prepare(
+        network, criterion, build_optimiser(network, criterion, settings)
+    )
     world, rank, n = accelerator.num_processes, accelerator.process_index, len(dataset.train)
-    weights = classify.balanced(dataset.counts("train")) if settings.class_weights == "balanced" else None
     return Parts(
         accelerator=accelerator,
+        task=task,
         settings=settings,
         card=card,
         network=network,
         model=model,
+        criterion=criterion,
+        loss=loss,
         optimiser=prepared.optimizer,  # accelerate's wrapper is for scaled gradients, which we have none of
         average=Average(network, settings.ema_decay) if settings.ema_decay else None,
         samples=dataset.train[rank : n - n % world : world],
         batch_size=max(2, settings.batch_size // world),
-        class_weights=None if weights is None else weights.to(accelerator.device),
-        flip=may_flip(dataset.labels) if settings.flip is None else settings.flip,
         terms=_terms(dataset, card, settings, world),
     )
-
-
-def images(samples: tuple[Sample, ...], card: Card) -> tuple[ImageCache, list[int]]:
-    """Decoded images and their classes. Raises DataError, StorageError."""
-    cache = build_cache([sample.path for sample in samples], card.preprocess)
-    return cache, [sample.label for sample in samples]
 
 
 def _terms(dataset: Dataset, card: Card, settings: Settings, processes: int) -> dict[str, Any]:

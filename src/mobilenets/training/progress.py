@@ -30,28 +30,28 @@ class Progress:
         self.step, self.loss_sum, self.seconds = 0, 0.0, 0.0
 
 
-def best_row(history: list[dict[str, Any]], n: int) -> dict[str, Any]:
-    """The latest epoch whose `top1` on `n` images is within one standard error of the highest.
+def best_row(history: list[dict[str, Any]], metric: str, n: int) -> dict[str, Any]:
+    """The latest epoch whose `metric` on `n` images is within one standard error of the highest.
 
     A few hundred images cannot tell epochs so near to each other apart, and the highest of many is often
     luck; the later one has the smaller rate and the longer average behind it (the one-standard-error rule,
-    Breiman et al. 1984).
+    Breiman et al. 1984). The error is that of a share of the images, whatever the metric.
     """
-    top = highest_row(history)["top1"]
+    top = highest_row(history, metric)[metric]
     error = math.sqrt(top * (1 - top) / n)
-    return next(row for row in reversed(history) if row["top1"] >= top - error)
+    return next(row for row in reversed(history) if row[metric] >= top - error)
 
 
-def highest_row(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """The epoch with the highest `top1`; among equals the lowest `val_loss`, then the earliest."""
-    return max(history, key=lambda row: (row["top1"], -row["val_loss"]))
+def highest_row(history: list[dict[str, Any]], metric: str) -> dict[str, Any]:
+    """The epoch with the highest `metric`; among equals the lowest `val_loss`, then the earliest."""
+    return max(history, key=lambda row: (row[metric], -row["val_loss"]))
 
 
-def is_finished(progress: Progress, settings: Settings) -> bool:
-    """Whether all epochs are done, or `patience` of them brought nothing better."""
+def is_finished(progress: Progress, metric: str, settings: Settings) -> bool:
+    """Whether all epochs are done, or `patience` of them brought no higher `metric`."""
     history = progress.history
     if len(history) >= settings.epochs:
         return True
-    return bool(
-        settings.patience and history and len(history) - highest_row(history)["epoch"] >= settings.patience
-    )
+    if not settings.patience or not history:
+        return False
+    return bool(len(history) - highest_row(history, metric)["epoch"] >= settings.patience)
