@@ -95,7 +95,7 @@ REFUSED = [
     ("head.shift", "batch", r"^head\.shift must be one of bias, norm, none, got 'batch'"),
     ("head", None, r"^head must be of type dict, got None"),
     ("head.kind", "conv", r"^head has the unknown key 'classes'; known are kernel"),
-    ("head", {"kind": "conv", "kernel": 1, "out": 8}, r"^head\.kind must be classifier, got 'conv'"),
+    ("head", {"kind": "conv", "kernel": 1, "out": 8}, r"^head\.kind must be one of classifier, .*got 'conv'"),
     ("head.classes", 0, r"^head\.classes must be an integer from 1"),
     ("head.dropout", 1.0, r"^head\.dropout must be at least 0 and below 1, got 1\.0"),
     ("head.dropout", float("nan"), r"^head\.dropout must be at least 0 and below 1, got nan"),

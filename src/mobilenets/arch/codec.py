@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, get_origin
 
 from mobilenets.arch.reading import expect, expect_keys, expect_schema, parse
-from mobilenets.arch.spec import KINDS, NAMES, Arch, Block, Classifier, Dialect
+from mobilenets.arch.spec import HEADS, KINDS, NAMES, Arch, Block, Dialect, Head
 from mobilenets.base.errors import ArchError, shown
 
 SCHEMA = 1
@@ -42,8 +42,9 @@ def decode(document: Any) -> Arch:
     expect(document["blocks"], "blocks", list)
     blocks = tuple(_block(item, f"blocks[{i}]") for i, item in enumerate(document["blocks"]))
     head = _tagged(document["head"], "head")
-    if not isinstance(head, Classifier):
-        raise ArchError(f"head.kind must be classifier, got {document['head']['kind']!r}")
+    if not isinstance(head, HEADS):
+        heads = ", ".join(NAMES[kind] for kind in HEADS)
+        raise ArchError(f"head.kind must be one of {heads}, got {document['head']['kind']!r}")
     dialect = _record(Dialect, document["dialect"], "dialect")
     return Arch(document["name"], document["resolution"], blocks, head, dialect)
 
@@ -51,18 +52,18 @@ def decode(document: Any) -> Arch:
 def _block(item: Any, path: str) -> Block:
     """One block."""
     block = _tagged(item, path)
-    if isinstance(block, Classifier):
-        raise ArchError(f"{path}.kind must be a block, got 'classifier'")
-    return block
+    if isinstance(block, HEADS):
+        raise ArchError(f"{path}.kind must be a block, got {item['kind']!r}")
+    return block  # type: ignore[return-value]
 
 
-def _tagged(item: Any, path: str) -> Block | Classifier:
+def _tagged(item: Any, path: str) -> Block | Head:
     """A record whose `kind` says its class."""
     expect(item, path, dict)
     kind = item.get("kind")
     if type(kind) is not str or kind not in KINDS:
         raise ArchError(f"{path}.kind must be one of {', '.join(KINDS)}, got {shown(kind)}")
-    result: Block | Classifier = _record(KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, path)
+    result: Block | Head = _record(KINDS[kind], {k: v for k, v in item.items() if k != "kind"}, path)
     return result
 
 
@@ -71,16 +72,23 @@ def _record(kind: type, item: Any, path: str) -> Any:
     expect(item, path, dict)
     required = [field.name for field in fields(kind) if field.default is MISSING]
     expect_keys(item, path, [field.name for field in fields(kind)], required)
+    values = {}
     for field in fields(kind):
         if field.name in item:
-            wanted = (
-                field.type if isinstance(field.type, type) else str
-            )  # what is no class is a choice of words
+            several = get_origin(field.type) is tuple
+            # what is no class is a choice of words
+            wanted = field.type if isinstance(field.type, type) else list if several else str
             expect(item[field.name], f"{path}.{field.name}", wanted)
+            values[field.name] = _tuples(item[field.name])
     try:
-        return kind(**item)
+        return kind(**values)
     except ArchError as error:
         raise ArchError(f"{path}.{error}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """The value with every list in it as a tuple, as frozen records hold them."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a network costs before it is built: parameters, multiply-accumulates, peak activation memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mobilenets.arch.lower import Lowered, Op, lower
+from mobilenets.arch.lower import Layer, Lowered, Op, lower
 from mobilenets.arch.spec import Arch
 
 BYTES_PER_FLOAT = 4
@@ -23,7 +24,17 @@ def cost(arch: Arch | Lowered) -> Cost:
     return Cost(
         params=sum([layer.params for layer in layers]),
         macs=sum([layer.macs for layer in layers]),
-        peak_bytes=BYTES_PER_FLOAT * max([layer.peak for layer in layers]),
+        peak_bytes=BYTES_PER_FLOAT * _peak(layers),
+    )
+
+
+def _peak(layers: Sequence[Layer]) -> int:
+    """The most activation entries alive at once; what the head reads lives from its block on."""
+    held = layers[-1].held
+    if not held:
+        return max([layer.peak for layer in layers])
+    return max(
+        layer.peak + sum(size for made, size in held if made < index) for index, layer in enumerate(layers)
     )
 
 

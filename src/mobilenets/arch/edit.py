@@ -7,7 +7,7 @@ each paper's rounding is known.
 from dataclasses import replace
 
 from mobilenets.arch.lower import lower
-from mobilenets.arch.spec import Arch, Block, Fused, Inverted, Universal
+from mobilenets.arch.spec import Arch, Block, Embedder, Fused, Inverted, Universal
 from mobilenets.base.errors import ArchError
 
 
@@ -45,8 +45,8 @@ def tied(arch: Arch, index: int) -> tuple[int, ...]:
 
 
 def classes(arch: Arch, count: int) -> Arch:
-    """The same network for another number of classes."""
-    return replace(arch, head=replace(arch.head, classes=count))
+    """The same network for another number of classes; an embedder has none."""
+    return arch if isinstance(arch.head, Embedder) else replace(arch, head=replace(arch.head, classes=count))
 
 
 def at(arch: Arch, resolution: int) -> Arch:

@@ -3,26 +3,33 @@
 This is the only place that knows what a block is made of. Counting, building and exporting read its result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Literal, assert_never
 
 from mobilenets.arch.spec import (
+    HEADS,
+    LRASPP,
     Antialias,
     Arch,
     Attention,
     Block,
     Classifier,
     Conv,
+    DeepLab,
+    Embedder,
     Fused,
+    Head,
     HiddenKind,
     Inverted,
     Separable,
+    SSDLite,
     Universal,
 )
 
-Kind = Literal["conv", "linear", "pool", "scale", "norm", "gain", "match", "mix", "average", "blur"]
+Kind = Literal["conv", "linear", "pool", "scale", "norm", "gain", "match", "mix", "average", "blur",
+               "resize", "concat", "add"]  # fmt: skip
 OpActivation = Literal["none", "relu", "relu6", "hardswish", "gelu", "hardsigmoid", "sigmoid"]
 
 
@@ -34,7 +41,7 @@ class Op:
     channel-wise multiplication of squeeze-and-excitation), "norm" (batch norm alone), "gain" (a learned
     factor per channel), "match" (softmax of queries by keys: `groups` heads, each a channel per key pixel),
     "mix" (values by those weights), "average" and "blur" (2x2 means and a 3x3 binomial filter, which halve
-    the map).
+    the map), "resize" (bilinear), "concat" and "add" of what they read.
     `reads` names the operations whose outputs it takes where that is not the one before.
     """
 
@@ -86,12 +93,15 @@ class Layer:
     """The operations of one block or of the head, in order. `residual` adds the input to the output.
 
     `channels` and `side` are those of the output; `peak` is the most activation entries alive at once.
+    `held` are the entries of each earlier map that a head reads beside the last one, by the index of the
+    block that made it; no `peak` counts these.
     Layers are shared between networks that contain the same block at the same place, so all is counted once.
     """
 
-    block: Block | Classifier
+    block: Block | Head
     ops: tuple[Op, ...]
     residual: bool = False
+    held: tuple[tuple[int, int], ...] = ()
     channels: int = field(init=False)
     side: int = field(init=False)
     params: int = field(init=False)
@@ -144,7 +154,7 @@ class Lowered(tuple[Layer, ...]):
     def named_ops(self) -> Iterator[tuple[str, Op]]:
         """Every operation under the name its module has in the network, e.g. `blocks.3.expand`."""
         for index, layer in enumerate(self):
-            prefix = "head" if isinstance(layer.block, Classifier) else f"blocks.{index}"
+            prefix = "head" if isinstance(layer.block, HEADS) else f"blocks.{index}"
             for op in layer.ops:
                 yield (f"{prefix}.{op.name}" if op.name else prefix), op
 
@@ -157,8 +167,19 @@ def lower(arch: Arch) -> Lowered:
         layer = lower_block(block, channels, side)
         layers.append(layer)
         channels, side = layer.channels, layer.side
-    layers.append(_lower_head(arch.head, channels, side, arch.dialect.hidden))
+    shapes = tuple([tapped(layers, name) for name in arch.head.taps]) or ((channels, side),)
+    layers.append(_lower_head(arch.head, shapes, arch.dialect.hidden))
     return Lowered(layers)
+
+
+def tapped(layers: Sequence[Layer], name: str) -> tuple[int, int]:
+    """Channels and side of what an operation of the backbone gives, e.g. `blocks.13.expand`, `blocks.18`."""
+    _, index, *part = name.split(".")
+    layer = layers[int(index)]
+    if not part:
+        return layer.channels, layer.side
+    op = next(op for op in layer.ops if op.name == part[0])
+    return op.cout, op.side_out
 
 
 @lru_cache(maxsize=65536)
@@ -286,13 +307,92 @@ def _squeeze(
     )
 
 
+Shapes = tuple[tuple[int, int], ...]  # channels and side of each map that a head reads, the last block's last
+
+
 @lru_cache(maxsize=4096)
-def _lower_head(head: Classifier, cin: int, side: int, kind: HiddenKind) -> Layer:
+def _lower_head(head: Head, shapes: Shapes, kind: HiddenKind) -> Layer:
+    """What each kind of head is made of."""
+    match head:
+        case Classifier():
+            return Layer(head, tuple(_classifier(head, *shapes[-1], kind)))
+        case Embedder():
+            cin, side = shapes[-1]
+            pool = Op("pool", "pool", cin, cin, side, 1)
+            return Layer(head, (pool, Op("project", "linear", cin, head.size, 1, 1, bias=True)))
+        case SSDLite():
+            ops = _ssdlite(head, shapes)
+        case LRASPP():
+            ops = _lraspp(head, shapes)
+        case DeepLab():
+            ops = _deeplab(head, *shapes[-1])
+        case _:
+            assert_never(head)
+    earlier = zip(head.taps[:-1], shapes[:-1], strict=True)
+    held = tuple([(int(name.split(".")[1]), channels * side * side) for name, (channels, side) in earlier])
+    return Layer(head, tuple(ops), held=held)
+
+
+def _classifier(head: Classifier, cin: int, side: int, kind: HiddenKind) -> Iterator[Op]:
     """Pool, optional hidden layer, classifier."""
-    ops = [Op("pool", "pool", cin, cin, side, 1)]
+    yield Op("pool", "pool", cin, cin, side, 1)
     if head.hidden:
         norm = head.shift == "norm"
-        ops.append(Op("hidden", "conv" if norm else kind, cin, head.hidden, 1, 1, norm=norm,
-                      bias=head.shift == "bias", activation=head.activation))  # fmt: skip
-    ops.append(Op("classifier", "linear", head.hidden or cin, head.classes, 1, 1, bias=True))
-    return Layer(head, tuple(ops))
+        yield Op("hidden", "conv" if norm else kind, cin, head.hidden, 1, 1, norm=norm,
+                 bias=head.shift == "bias", activation=head.activation)  # fmt: skip
+    yield Op("classifier", "linear", head.hidden or cin, head.classes, 1, 1, bias=True)
+
+
+def _ssdlite(head: SSDLite, shapes: Shapes) -> Iterator[Op]:
+    """Further maps, each half as large; two separable convolutions on every map, for boxes and classes."""
+    maps = [(name, *shape) for name, shape in zip(head.taps, shapes, strict=True)]
+    maps[-1] = (INPUT, *shapes[-1])
+    for index, out in enumerate(head.extras):
+        name, (before, cin, side) = f"extras.{index}", maps[-1]
+        yield replace(_pointwise(f"{name}.reduce", cin, out // 2, side, "relu6"), reads=(before,))
+        depthwise = _depthwise(f"{name}.depthwise", out // 2, side, 3, 2, "relu6")
+        yield depthwise
+        yield _pointwise(f"{name}.expand", out // 2, out, depthwise.side_out, "relu6")
+        maps.append((f"{name}.expand", out, depthwise.side_out))
+    classes = head.classes + (head.scoring == "softmax")
+    for index, ((before, cin, side), sizes) in enumerate(zip(maps, head.anchors, strict=True)):
+        for name, each in (("boxes", 4), ("scores", classes)):
+            depthwise = _depthwise(f"{name}.{index}.depthwise", cin, side, 3, 1, "relu6")
+            yield replace(depthwise, reads=(before,))
+            yield Op(f"{name}.{index}.predict", "conv", cin, each * len(sizes), side, side, bias=True)
+
+
+def _lraspp(head: LRASPP, shapes: Shapes) -> Iterator[Op]:
+    """A gated 1x1 convolution on the last map, enlarged; class scores of it and of the finer map, added."""
+    (fine, fine_side), (cin, side) = shapes
+    mid = head.channels
+    yield _pointwise("high", cin, mid, side, "relu")
+    yield Op("pool", "pool", cin, cin, side, 1, reads=(INPUT,))
+    yield Op("gate", "conv", cin, mid, 1, 1, activation="sigmoid")
+    yield Op("scale", "scale", mid, mid, side, side, reads=("high", "gate"))
+    yield Op("enlarge", "resize", mid, mid, side, fine_side)
+    yield Op("high_classifier", "conv", mid, head.classes, fine_side, fine_side, bias=True)
+    yield Op("low_classifier", "conv", fine, head.classes, fine_side, fine_side, bias=True,
+             reads=(head.taps[0],))  # fmt: skip
+    yield Op("add", "add", head.classes, head.classes, fine_side, fine_side,
+             reads=("low_classifier", "high_classifier"))  # fmt: skip
+
+
+def _deeplab(head: DeepLab, cin: int, side: int) -> Iterator[Op]:
+    """Branches on the last map side by side, projected, perhaps refined, classified."""
+    mid, names = head.channels, ["branches.0"]
+    yield _pointwise(names[0], cin, mid, side, "relu")
+    for index, rate in enumerate(head.rates, start=1):
+        names.append(f"branches.{index}")
+        yield Op(names[-1], "conv", cin, mid, side, side, 3, norm=True, activation="relu", dilation=rate,
+                 reads=(INPUT,))  # fmt: skip
+    yield Op("pool", "pool", cin, cin, side, 1, reads=(INPUT,))
+    yield _pointwise("mean", cin, mid, 1, "relu")
+    yield Op("spread", "resize", mid, mid, 1, side)
+    names.append("spread")
+    wide = mid * len(names)
+    yield Op("join", "concat", wide, wide, side, side, reads=tuple(names))
+    yield _pointwise("project", wide, mid, side, "relu")
+    if head.refine:
+        yield Op("refine", "conv", mid, mid, side, side, 3, norm=True, activation="relu")
+    yield Op("classifier", "conv", mid, head.classes, side, side, bias=True)

@@ -8,6 +8,7 @@ from mobilenets.arch.reading import expect, expect_each, expect_keys
 from mobilenets.base.errors import ArchError, shown
 
 Interpolation = Literal["bilinear", "bicubic"]
+Fit = Literal["crop", "stretch"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -16,6 +17,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocess:
     """Resize the shorter side to `resize` pixels, cut the centre square of `crop`, RGB, to 0..1, normalise.
 
+    With `fit` "stretch" the whole image becomes a square of `crop` pixels, whatever its shape, and `resize`
+    equals `crop`: what finds things in an image must see all of it.
     `mean` and `std` are per channel, on the 0..1 scale. Resizing is antialiased.
     """
 
@@ -24,6 +27,7 @@ class Preprocess:
     interpolation: Interpolation = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    fit: Fit = "crop"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be executed."""
@@ -37,6 +41,10 @@ class Preprocess:
             )
         if self.interpolation not in get_args(Interpolation):
             raise ArchError(f"interpolation must be bilinear or bicubic, got {shown(self.interpolation)}")
+        if self.fit not in get_args(Fit):
+            raise ArchError(f"fit must be crop or stretch, got {shown(self.fit)}")
+        if self.fit == "stretch" and self.resize != self.crop:
+            raise ArchError(f"resize must equal crop where fit is stretch, got {self.resize} and {self.crop}")
         numbers = self.mean + self.std
         if len(self.mean) != 3 or len(self.std) != 3 or not all(abs(number) <= MOST for number in numbers):
             raise ArchError(

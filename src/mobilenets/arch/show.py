@@ -1,10 +1,20 @@
 """Networks as text: the paper's table, and the shapes of every operation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from mobilenets.arch.lower import Lowered, lower
-from mobilenets.arch.spec import Arch, Attention, Block, Conv, Fused, Inverted, Separable, Universal
+from mobilenets.arch.lower import Layer, Lowered, lower
+from mobilenets.arch.spec import (
+    Arch,
+    Attention,
+    Block,
+    Classifier,
+    Conv,
+    Fused,
+    Inverted,
+    Separable,
+    Universal,
+)
 from mobilenets.base.console import table
 
 SHORT = {"relu": "RE", "relu6": "R6", "hardswish": "HS", "gelu": "GE", "none": "-"}
@@ -20,17 +30,30 @@ def paper_table(arch: Arch) -> str:
     for layer, block in zip(layers, arch.blocks, strict=True):
         first = layer.ops[0]
         rows.append((f"{first.side_in}x{first.side_in}x{first.cin}", *_columns(block)))
-    head, pool = arch.head, last.ops[0]
-    side, channels = pool.side_in, pool.cin
-    rows.append((f"{side}x{side}x{channels}", f"pool {side}x{side}", "-", "-", "-", "-", "-"))
-    if head.hidden:
-        layer_kind = "linear" if last.ops[1].kind == "linear" else "conv2d 1x1"
-        name = layer_kind if head.shift == "norm" else f"{layer_kind}, NBN"
-        rows.append((f"1x1x{channels}", name, "-", head.hidden, "-", SHORT[head.activation], "-"))
-    rows.append((f"1x1x{head.hidden or channels}", "classifier", "-", head.classes, "-", "-", "-"))
+    rows += _classifier_rows(arch.head, last) if isinstance(arch.head, Classifier) else _head_rows(last)
     title = f"{arch.name} @{arch.resolution}, {arch.dialect.name} dialect"
     heads = ("input", "operator", "exp", "out", "SE", "NL", "s")
     return title + "\n" + table(heads, rows, right=(2, 3, 4, 6))
+
+
+def _classifier_rows(head: Classifier, layer: Layer) -> Iterator[tuple[object, ...]]:
+    """The last rows of the paper's table."""
+    pool = layer.ops[0]
+    side, channels = pool.side_in, pool.cin
+    yield (f"{side}x{side}x{channels}", f"pool {_square(side)}", "-", "-", "-", "-", "-")
+    if head.hidden:
+        layer_kind = "linear" if layer.ops[1].kind == "linear" else "conv2d 1x1"
+        name = layer_kind if head.shift == "norm" else f"{layer_kind}, NBN"
+        yield (f"1x1x{channels}", name, "-", head.hidden, "-", SHORT[head.activation], "-")
+    yield (f"1x1x{head.hidden or channels}", "classifier", "-", head.classes, "-", "-", "-")
+
+
+def _head_rows(layer: Layer) -> Iterator[tuple[object, ...]]:
+    """The operations of a head of another task, by their names."""
+    for op in layer.ops:
+        name = f"{op.name} {_square(op.kernel)}" if op.kind == "conv" else op.name
+        nl = SHORT.get(op.activation, op.activation)
+        yield (f"{_square(op.side_in)}x{op.cin}", name, "-", op.cout, "-", nl, op.stride)
 
 
 def _columns(block: Block) -> tuple[object, ...]:

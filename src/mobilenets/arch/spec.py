@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
-from mobilenets.arch.checks import count, geometry, odd, one_of, positive
+from mobilenets.arch.checks import count, geometry, norm, odd, one_of, positive, shapes, taps
 from mobilenets.base.errors import ArchError, shown
 
 Activation = Literal["none", "relu", "relu6", "hardswish", "gelu"]
@@ -18,6 +18,9 @@ Antialias = Literal["none", "average", "blur"]
 Shift = Literal["bias", "norm", "none"]
 Padding = Literal["symmetric", "same"]
 HiddenKind = Literal["linear", "conv"]
+Task = Literal["classify", "detect", "segment", "embed"]
+Scoring = Literal["sigmoid", "softmax"]
+Sizes = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,7 @@ class Dialect:
 
     def __post_init__(self) -> None:
         """Refuse values no network can be built from."""
-        if not 0 < self.norm_eps < 1 or not 0 < self.norm_momentum <= 1:
-            raise ArchError(
-                f"norm_eps and norm_momentum must lie between 0 and 1, "
-                f"got {shown(self.norm_eps)} and {shown(self.norm_momentum)}"
-            )
+        norm(self.norm_eps, self.norm_momentum)
         one_of("padding", self.padding, get_args(Padding))
         one_of("hidden", self.hidden, get_args(HiddenKind))
 
@@ -208,6 +207,8 @@ class Classifier:
     activation: Activation = "hardswish"
     dropout: float = 0.2
     shift: Shift = "bias"
+    task: ClassVar[Task] = "classify"
+    taps: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -219,7 +220,109 @@ class Classifier:
         one_of("shift", self.shift, get_args(Shift))
 
 
-Head = Classifier
+@dataclass(frozen=True)
+class SSDLite:
+    """Boxes and classes from several maps, by separable convolutions (V2, section 6.2; V3, section 6.3).
+
+    `taps` names the operations of the backbone that are read, finest map first: `blocks.13.expand`, or
+    `blocks.18` for the output of a block; the last is that of the last block. `extras` are the channels of
+    the maps behind them, each half as large. `anchors` has for every map the widths and heights of the boxes
+    at each of its pixels, as shares of the image's side. "softmax" counts background as a class of its own,
+    which comes first (torchvision); "sigmoid" scores every class alone (TensorFlow object detection).
+    """
+
+    classes: int
+    taps: tuple[str, ...]
+    extras: tuple[int, ...]
+    anchors: tuple[Sizes, ...]
+    scoring: Scoring = "sigmoid"
+    norm_eps: float = 1e-3
+    norm_momentum: float = 0.03
+    task: ClassVar[Task] = "detect"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        positive(classes=self.classes)
+        taps(self.taps)
+        for index, channels in enumerate(self.extras):
+            positive(**{f"extras[{index}]": channels})
+            if channels == 1:
+                raise ArchError(f"extras[{index}] must be at least 2, got 1")
+        shapes(self.anchors, maps=len(self.taps) + len(self.extras))
+        one_of("scoring", self.scoring, get_args(Scoring))
+        norm(self.norm_eps, self.norm_momentum)
+
+
+@dataclass(frozen=True)
+class LRASPP:
+    """Classes of pixels: a gated 1x1 convolution, enlarged, plus a finer map (V3, section 6.4, figure 10).
+
+    `taps` names the finer operation and the last block. `channels` are those of the convolution and its gate.
+    The gate is of the whole image's mean, as in torchvision; the paper's is of windows of 49x49 pixels.
+    """
+
+    classes: int
+    taps: tuple[str, ...]
+    channels: int = 128
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+    task: ClassVar[Task] = "segment"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        positive(classes=self.classes, channels=self.channels)
+        taps(self.taps, count=2)
+        norm(self.norm_eps, self.norm_momentum)
+
+
+@dataclass(frozen=True)
+class DeepLab:
+    """Classes of pixels: a 1x1 convolution, 3x3 ones spread by `rates`, and the image's mean, side by side.
+
+    They are projected to `channels`; `refine` adds a 3x3 convolution before the classifier (DeepLabv3, arXiv
+    1706.05587, section 3.3; torchvision/models/segmentation/deeplabv3.py). Without rates and refining it
+    is the R-ASPP of V3, section 6.4, and of V2, section 6.3. `taps` names the last block.
+    """
+
+    classes: int
+    taps: tuple[str, ...]
+    channels: int = 256
+    rates: tuple[int, ...] = ()
+    refine: bool = False
+    dropout: float = 0.0
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
+    task: ClassVar[Task] = "segment"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        positive(classes=self.classes, channels=self.channels)
+        positive(**{f"rates[{index}]": rate for index, rate in enumerate(self.rates)})
+        taps(self.taps, count=1)
+        norm(self.norm_eps, self.norm_momentum)
+        if not 0 <= self.dropout < 1:
+            raise ArchError(f"dropout must be at least 0 and below 1, got {shown(self.dropout)}")
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A vector of length 1 for the whole image: global average pool, dropout, linear layer to `size`."""
+
+    size: int
+    dropout: float = 0.0
+    classes: ClassVar[int] = 0
+    task: ClassVar[Task] = "embed"
+    taps: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        positive(size=self.size)
+        if not 0 <= self.dropout < 1:
+            raise ArchError(f"dropout must be at least 0 and below 1, got {shown(self.dropout)}")
+
+
+Head = Classifier | SSDLite | LRASPP | DeepLab | Embedder
+HEADS: tuple[type[Head], ...] = get_args(Head)
 
 
 @dataclass(frozen=True)
@@ -252,6 +355,29 @@ class Arch:
                     f"blocks[{index}].groups must divide {channels} (the input), got {block.groups}"
                 )
             channels = block.out
+        for tap in self.head.taps:
+            self._check_tap(tap)
+        if self.head.taps and self.head.taps[-1] != f"blocks.{len(self.blocks) - 1}":
+            raise ArchError(
+                f"head.taps must end in the last block, blocks.{len(self.blocks) - 1}, "
+                f"got {shown(self.head.taps[-1])}"
+            )
+
+    @property
+    def classifier(self) -> Classifier:
+        """The head, where it classifies whole images. Raises ArchError where it does not."""
+        if not isinstance(self.head, Classifier):
+            raise ArchError(f"{self.name} has a head to {self.head.task}, none to classify")
+        return self.head
+
+    def _check_tap(self, tap: str) -> None:
+        """Refuse the name of an operation that no block has."""
+        _, index, *part = tap.split(".")
+        block = self.blocks[int(index)] if int(index) < len(self.blocks) else None
+        wide = isinstance(block, Universal) or (isinstance(block, Inverted) and block.expand)
+        known = {"": block is not None, "expand": wide, "depthwise": isinstance(block, Inverted | Separable)}
+        if not known["".join(part)]:
+            raise ArchError(f"head.taps names {tap}, which this network does not have")
 
     def __str__(self) -> str:
         """The table of the paper: one row per block, with its input side and channels."""
@@ -260,7 +386,7 @@ class Arch:
         return paper_table(self)
 
 
-KINDS: Mapping[str, type[Block] | type[Classifier]] = MappingProxyType(
+KINDS: Mapping[str, type[Block] | type[Head]] = MappingProxyType(
     {
         "conv": Conv,
         "separable": Separable,
@@ -269,6 +395,10 @@ KINDS: Mapping[str, type[Block] | type[Classifier]] = MappingProxyType(
         "universal": Universal,
         "attention": Attention,
         "classifier": Classifier,
+        "ssdlite": SSDLite,
+        "lraspp": LRASPP,
+        "deeplab": DeepLab,
+        "embedder": Embedder,
     }
 )
 NAMES: Mapping[type, str] = MappingProxyType({kind: name for name, kind in KINDS.items()})

@@ -16,8 +16,10 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 def resized(record: Preprocess, image: Image.Image) -> Image.Image:
     """The image scaled so that its shorter side has `record.resize` pixels; the longer is rounded down.
 
-    Equal to torchvision's `Resize` on PIL images, whose antialiasing is Pillow's.
+    Where the record stretches, both sides have them. Equal to torchvision's `Resize` on PIL images, whose antialiasing is Pillow's.
     """
+    if record.fit == "stretch":
+        return image.resize((record.resize, record.resize), FILTERS[record.interpolation])
     width, height = image.size
     longer = int(record.resize * max(width, height) / min(width, height))
     size = (longer, record.resize) if width > height else (record.resize, longer)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.arch import codec
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, Classifier, DeepLab, Embedder
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import environment
 
@@ -56,9 +56,12 @@ def _file(arch: Arch, runtime: str) -> Path:
 
 def _plain(arch: Arch) -> Arch:
     """The network without what takes no time, so that its names share one measurement."""
-    hidden = arch.dialect.hidden if arch.head.hidden else "linear"
+    head = arch.head
+    hidden = arch.dialect.hidden if isinstance(head, Classifier) and head.hidden else "linear"
     dialect = replace(arch.dialect, name="", norm_momentum=0.1, norm_eps=1e-3, hidden=hidden)
-    return replace(arch, name="", head=replace(arch.head, dropout=0.0), dialect=dialect)
+    if isinstance(head, Classifier | DeepLab | Embedder):
+        head = replace(head, dropout=0.0)
+    return replace(arch, name="", head=head, dialect=dialect)
 
 
 def _place(archs: Sequence[Arch], target: str) -> Path:

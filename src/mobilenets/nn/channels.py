@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mobilenets.arch.lower import CALCULATING, INPUT, Lowered, Op
+from mobilenets.arch.spec import HEADS
 from mobilenets.base.errors import ArchError
 
 Scores = Mapping[str, Tensor]
@@ -41,14 +42,16 @@ class Channels:
     def _follow(self, lowered: Lowered, depthwise: frozenset[str]) -> None:
         """Number the channels from the image to the logits; equal numbers are the same channels."""
         running = self._new()
-        for layer, ops in zip(lowered, named_by_layer(lowered), strict=True):
+        maps: dict[str, int] = {}  # those that a head may read
+        for index, (layer, ops) in enumerate(zip(lowered, named_by_layer(lowered), strict=True)):
             entered = running
-            written = {INPUT: entered}
+            written = {INPUT: entered, **(maps if isinstance(layer.block, HEADS) else {})}
             for path, op in ops.items():
                 read = [written[name] for name in op.reads] or [running]
                 running = written[op.name] = self._through(path, op, read, path in depthwise)
             if layer.residual:
                 self._tie(running, entered)
+            maps |= {**{path: self.writes[path] for path in ops}, f"blocks.{index}": running}
 
     def _through(self, path: str, op: Op, read: list[int], depthwise: bool) -> int:
         """The channels that an operation writes, given those that it reads."""
@@ -61,7 +64,9 @@ class Channels:
             case "scale":
                 self._tie(*read)
                 self.gates |= {other for other, number in self.writes.items() if number == read[1]}
-            case "match" | "mix":  # heads lie side by side in these channels
+            case "add":
+                self._tie(*read)
+            case "match" | "mix" | "concat":  # heads, or branches, lie side by side in these channels
                 written = self._new()
                 self.fixed += [*read, written]
         self.writes[path] = written

@@ -1,13 +1,15 @@
 """`build(arch)`: the torch module of a description."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mobilenets.arch.lower import Layer, Op, lower
 from mobilenets.arch.spec import Arch, Attention, Conv, Dialect
-from mobilenets.nn.ops import ConvNorm, Gain, MultiQuery, Pool, Smooth, Squeeze, activation, convolution
+from mobilenets.nn.heads import SSDLiteHead, head_module
+from mobilenets.nn.ops import ConvNorm, Gain, MultiQuery, Smooth, Squeeze
 
 
 class Network(nn.Module):
@@ -22,15 +24,39 @@ class Network(nn.Module):
         self.arch = arch
         *blocks, head = lower(arch)
         self.blocks = nn.ModuleList(_block(layer, arch.dialect) for layer in blocks)
-        self.head = Head(head, arch)
+        self.head = head_module(head, arch)
         self.strides = _strides(arch)
+        self.taps = arch.head.taps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised images (B, 3, H, W) to logits (B, classes)."""
-        for block in self.blocks:
-            x = block(x)
-        logits: Tensor = self.head(x)
-        return logits
+    def forward(self, x: Tensor) -> Any:
+        """Normalised images (B, 3, H, W) to what the head gives.
+
+        A classifier: logits (B, classes). A detector: offsets (B, N, 4) of boxes against `arch.anchors`, as
+        dx, dy, dw, dh times 10, 10, 5, 5, and logits (B, N, classes), background first where softmax scores.
+        A segmenter: logits (B, classes, H, W). An embedder: unit vectors (B, size).
+        """
+        if not self.taps:
+            for block in self.blocks:
+                x = block(x)
+            return self.head(x)
+        answers = self.head(self.tapped(x))
+        if self.arch.head.task == "segment":
+            answers = F.interpolate(answers, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        return answers
+
+    def tapped(self, x: Tensor) -> list[Tensor]:
+        """The maps that the head reads, in the order of its taps."""
+        maps: dict[str, Tensor] = {}
+        parts = dict(tap.rsplit(".", 1) for tap in self.taps if tap.count(".") > 1)
+        for index, block in enumerate(self.blocks):
+            name = f"blocks.{index}"
+            if part := parts.get(name):
+                assert isinstance(block, Block)
+                x, maps[f"{name}.{part}"] = block.through(x, part)
+            else:
+                x = block(x)
+            maps[name] = x
+        return [maps[tap] for tap in self.taps]
 
     def features(self, x: Tensor, *, expanded: bool = False) -> dict[int, Tensor]:
         """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}.
@@ -41,8 +67,8 @@ class Network(nn.Module):
         maps, before = {}, 1
         for stride, block in zip(self.strides, self.blocks, strict=True):
             if isinstance(block, Block):
-                x, expansion = block.through(x)
-                if expanded and stride > before and expansion is not None:
+                x, expansion = block.through(x, "expand")
+                if expanded and stride > before and block.expands_first:
                     maps[before] = expansion
             else:
                 x = block(x)
@@ -66,16 +92,19 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, cin, H, W) to (B, cout, H / stride, W / stride)."""
-        return self.through(x)[0]
+        y = x
+        for op in self.children():
+            y = op(y)
+        return y + x if self.residual else y
 
-    def through(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The output, and the expanded map where it has the sides of the input."""
-        y, expansion = x, None
+    def through(self, x: Tensor, part: str) -> tuple[Tensor, Tensor]:
+        """The output, and what the operation called `part` gives (the input, where there is none)."""
+        y = inner = x
         for name, op in self.named_children():
             y = op(y)
-            if name == "expand" and self.expands_first:
-                expansion = y
-        return (y + x if self.residual else y), expansion
+            if name == part:
+                inner = y
+        return (y + x if self.residual else y), inner
 
 
 def _module(op: Op, ops: Mapping[str, Op], dialect: Dialect) -> nn.Module | None:
@@ -93,39 +122,6 @@ def _module(op: Op, ops: Mapping[str, Op], dialect: Dialect) -> nn.Module | None
             return None
 
 
-class Head(nn.Module):
-    """Pool, optional hidden layer, dropout, classifier."""
-
-    def __init__(self, layer: Layer, arch: Arch) -> None:
-        super().__init__()
-        ops = {op.name: op for op in layer.ops}
-        self.pool = Pool()
-        self.hidden: nn.Module | None = None
-        if hidden := ops.get("hidden"):
-            self.hidden = _hidden(hidden, arch.dialect)
-            self.flat = hidden.kind == "linear"
-            self.act = nn.Identity() if hidden.norm else activation(hidden.activation)
-        self.dropout = nn.Dropout(arch.head.dropout)
-        self.classifier = nn.Linear(ops["classifier"].cin, ops["classifier"].cout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to logits (B, classes)."""
-        x = self.pool(x)  # (B, C)
-        if self.hidden is not None:
-            # a 1x1 convolution sums in another order than a linear layer: dialects differ in the last bits
-            x = x if self.flat else x[:, :, None, None]
-            x = torch.flatten(self.act(self.hidden(x)), 1)
-        logits: Tensor = self.classifier(self.dropout(x))
-        return logits
-
-
-def _hidden(op: Op, dialect: Dialect) -> nn.Module:
-    """The layer before the classifier: linear, a 1x1 convolution, or one with norm and activation (V4)."""
-    if op.norm:
-        return ConvNorm(op, dialect)
-    return nn.Linear(op.cin, op.cout, op.bias) if op.kind == "linear" else convolution(op, dialect)
-
-
 def build(arch: Arch) -> Network:
     """A fresh network of `arch`, initialised as torchvision initialises it; seed torch to repeat it.
 
@@ -141,6 +137,8 @@ def build(arch: Arch) -> Network:
                 nn.init.normal_(module.weight, std=0.01)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+    if isinstance(network.head, SSDLiteHead):
+        network.head.initialise()
     return network
 
 

@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mobilenets.arch.lower import Layer, Lowered, Op, lower
-from mobilenets.arch.spec import Arch, Classifier, Dialect, field_names
+from mobilenets.arch.spec import HEADS, Arch, Dialect, field_names
 from mobilenets.base.errors import ArchError
 from mobilenets.nn.channels import Channels, Scores, named_by_layer
 from mobilenets.nn.network import Network, build
+
+ANSWERS = ("classifier", "predict")  # how the operations end that give a head's answer
 
 
 def transplant(source: Network, arch: Arch, importance: Scores | None = None) -> Network:
@@ -34,6 +36,8 @@ def transplant(source: Network, arch: Arch, importance: Scores | None = None) ->
     """
     _same_reading(source.arch.dialect, arch.dialect)
     old, new = lower(source.arch), lower(arch)
+    if type(source.arch.head) is not type(arch.head):
+        old = Lowered((*old[: len(new) - 1], old[-1]))  # another head may do without the last blocks
     plan = _plan(old, new)
     state = source.state_dict()
     channels = Channels(old, plan.depthwise, state, source.arch.dialect.norm_eps, importance or {})
@@ -107,7 +111,7 @@ def _matched(old: Lowered, new: Lowered) -> Iterator[tuple[int, int | None]]:
 
 def _strides(lowered: Lowered) -> list[int]:
     """The stride of every block; the head, which comes last, has none."""
-    return [layer.block.stride for layer in lowered if not isinstance(layer.block, Classifier)]
+    return [layer.block.stride for layer in lowered[:-1]]  # type: ignore[union-attr]
 
 
 def _stages(lowered: Lowered) -> list[list[int]]:
@@ -133,7 +137,7 @@ def _identity(index: int, layer: Layer, last: str) -> str:
 def _operations(index: int, layer: Layer, ops: Mapping[str, Op],
                 others: Mapping[str, Op]) -> Iterator[tuple[str, str]]:  # fmt: skip
     """Names of corresponding operations in the new and the old network. Raises ArchError."""
-    if isinstance(layer.block, Classifier):
+    if isinstance(layer.block, HEADS):
         yield from _head(ops, others)
         return
     names = [op.name for op in layer.ops]
@@ -147,13 +151,18 @@ def _operations(index: int, layer: Layer, ops: Mapping[str, Op],
 
 
 def _head(ops: Mapping[str, Op], others: Mapping[str, Op]) -> Iterator[tuple[str, str]]:
-    """The operations that two heads share: all up to the first that is built otherwise."""
+    """The operations that two heads share: all up to the first that is built otherwise.
+
+    Those that give the answer are fresh where they give another number of classes or boxes.
+    """
+    if ops.keys() != others.keys():
+        return
     for path, op in ops.items():
-        was = others.get(path)
-        alike = was and (op.norm, op.bias) == (was.norm, was.bias) and ops.keys() == others.keys()
-        if not alike or (op is list(ops.values())[-1] and was and op.cout != was.cout):
+        was = others[path]
+        if (op.norm, op.bias) != (was.norm, was.bias):
             return
-        yield path, path
+        if op.cout == was.cout or not path.endswith(ANSWERS):
+            yield path, path
 
 
 def _check_kind(path: str, op: Op, was: Op) -> None:

@@ -1,10 +1,10 @@
 """Which network a weights file is of, where nobody says: every network of the zoo is held against it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from mobilenets.arch import edit
 from mobilenets.arch.lower import CALCULATING, lower
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import ALIASES, FAMILIES, WIDTHS, find
@@ -33,7 +33,7 @@ def fitting(held: "Mapping[str, Tensor] | Ordered") -> Iterator[tuple[str, Arch]
     for options, arch in _candidates(_dialects(held)):
         if (same := network(arch)) not in seen and fits(arch, held):
             seen.add(same)
-            yield options, replace(arch, head=replace(arch.head, classes=classes or arch.head.classes))
+            yield options, edit.classes(arch, classes or arch.head.classes)
 
 
 def fits(arch: Arch, held: "Mapping[str, Tensor] | Ordered") -> bool:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from mobilenets.arch.lower import Layer, Op, lower
-from mobilenets.arch.spec import Arch, Attention, Block, Classifier, Conv, Fused, Universal
+from mobilenets.arch.spec import Arch, Attention, Block, Classifier, Conv, Fused, Head, Universal
 
 Naming = Literal["ours", "torchvision", "timm"]
 Pairs = Iterator[tuple[str, str]]
@@ -70,7 +70,7 @@ def module_names(arch: Arch, naming: Naming, names: Iterable[str]) -> dict[str, 
         case "torchvision" if _is_mnasnet(names):
             theirs = dict(_mnasnet(arch, _places(_MNASNET_PLACE, names)))
         case "torchvision":
-            theirs = dict(_torchvision(arch))
+            theirs = dict(_torchvision(arch, third=any(".block." in name for name in names)))
         case "timm":
             theirs = dict(_timm(arch, _places(_TIMM_PLACE, names)))
         case "ours":
@@ -101,9 +101,8 @@ def _parts(layer: Layer) -> dict[str, Op]:
     return {op.name.partition(".")[0]: op for op in layer.ops if op.params}
 
 
-def _torchvision(arch: Arch) -> Pairs:
-    """Pairs for torchvision. V3 wraps every convolution of a block; V2 lays the last one flat."""
-    third = bool(arch.head.hidden)
+def _torchvision(arch: Arch, *, third: bool) -> Pairs:
+    """Pairs for torchvision. V3 (`third`) wraps every convolution of a block; V2 lays the last one flat."""
     *layers, _ = lower(arch)
     for index, layer in enumerate(layers):
         ours, theirs = f"blocks.{index}", f"features.{index}"
@@ -118,8 +117,9 @@ def _torchvision(arch: Arch) -> Pairs:
                 yield from _pair(f"{ours}.{part}", inner, f"{theirs}.conv.{place + 1}")
             else:
                 yield from _pair(f"{ours}.{part}", f"{inner}.0", f"{inner}.1")
-    yield "head.hidden", "classifier.0"
-    yield "head.classifier", "classifier.3" if third else "classifier.1"
+    if isinstance(arch.head, Classifier):
+        yield "head.hidden", "classifier.0"
+        yield "head.classifier", "classifier.3" if third else "classifier.1"
 
 
 def _mnasnet(arch: Arch, places: list[tuple[int, int]]) -> Pairs:
@@ -152,7 +152,7 @@ def _timm(arch: Arch, places: list[tuple[int, int]]) -> Pairs:
     yield "head.classifier", "classifier"
 
 
-def _timm_block(block: Block | Classifier, parts: Mapping[str, Op]) -> Pairs:
+def _timm_block(block: Block | Head, parts: Mapping[str, Op]) -> Pairs:
     """The modules inside one block. Most have their batch norms counted from 1."""
     match block:
         case Conv():
@@ -168,7 +168,7 @@ def _timm_block(block: Block | Classifier, parts: Mapping[str, Op]) -> Pairs:
             yield from _timm_numbered(block, parts)
 
 
-def _timm_numbered(block: Block | Classifier, parts: Mapping[str, Op]) -> Pairs:
+def _timm_numbered(block: Block | Head, parts: Mapping[str, Op]) -> Pairs:
     """Separable, inverted and fused blocks."""
     expand = "conv_exp" if isinstance(block, Fused) else "conv_pw"
     project = "conv_pwl" if "expand" in parts else "conv_pw"

@@ -1,12 +1,14 @@
 """Weights from anywhere into one of our networks, or one line that says what does not fit."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.arch import card as cards
+from mobilenets.arch.lower import lower
 from mobilenets.arch.preprocess import Preprocess
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, SSDLite
 from mobilenets.base.errors import ArchError, UnknownName, WeightsError
 from mobilenets.base.files import sha256
 from mobilenets.base.run import Run
@@ -16,6 +18,7 @@ from mobilenets.weights.files import SUFFIXES, read_weights
 from mobilenets.weights.keys import Naming, module_names, naming_of
 from mobilenets.weights.ordered import HALF, Ordered
 from mobilenets.weights.registry import IMAGENET, PUBLISHED, Published, belongs, fitted, published_for
+from mobilenets.weights.tasks import plainly_named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from mobilenets.nn import Network
 
 CLASSIFIER = "head.classifier"
+ANSWERS = ("classifier", "predict")  # how the operations end that give a head's answer
 BACKGROUND = "background"
 
 
@@ -59,12 +63,39 @@ def load_weights(network: "Network", source: str | Path) -> Origin:
     held = read_weights(path)
     if isinstance(held, Ordered):
         return _in_order(network, held, path)
+    held = plainly_named(held)
     naming = naming_of(held)
     if naming is None:
         raise WeightsError(misfit.strange(path, held))
     adapted = _adapted(network, held, naming, path)
     network.load_state_dict(adapted, strict=False)
-    return _origin(network.arch, path, naming, entry, new_head=f"{CLASSIFIER}.weight" not in adapted)
+    answers = {name for name in network.state_dict() if _gives_answer(name)}
+    return _origin(network.arch, path, naming, entry, new_head=not answers <= adapted.keys())
+
+
+def with_backbone(arch: Arch, backbone: Arch, source: str | Path) -> tuple["Network", Origin]:
+    """A network of `arch`, a head on `backbone`, with weights of the classifier `backbone` below that head.
+
+    Weights that were trained for the same task fill the head as well. The head may have taken off or narrowed
+    last blocks of `backbone`: narrower ones keep the most important channels. Raises as `load_weights` does.
+    """
+    from mobilenets.nn import build, transplant
+
+    network = build(arch)
+    path = _within(Path(source))
+    state = read_weights(path) if path.is_file() else {}
+    if arch.head == backbone.head or (not isinstance(state, Ordered) and _has_head(state, arch)):
+        return network, load_weights(network, source)
+    twin = build(backbone)
+    origin = load_weights(twin, source)
+    # transplanting builds the network anew, so the head's fresh numbers are those of the seed before
+    return transplant(twin, arch), replace(origin, labels=None, new_head=True)
+
+
+def _has_head(state: "Mapping[str, Tensor]", arch: Arch) -> bool:
+    """Whether tensors of the head of `arch` are among these."""
+    ends = {name for name, op in lower(arch).named_ops() if name.startswith("head.") and op.params}
+    return any(name.rpartition(".")[0] in ends for name in plainly_named(state))
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -151,18 +182,23 @@ def _adapted(
 
 
 def _optional(name: str, theirs: dict[str, str], state: dict[str, "Tensor"], tensor: "Tensor") -> bool:
-    """Whether a tensor of ours stays as it is: the counter of old files, the classifier of other classes."""
+    """Whether a tensor of ours stays as it is: the counter of old files, what answers with other classes."""
     found = state.get(theirs[name])
     if name.endswith("num_batches_tracked"):
         return found is None
-    return name.startswith(CLASSIFIER) and (found is None or found.shape[:1] != tensor.shape[:1])
+    return _gives_answer(name) and (found is None or found.shape[:1] != tensor.shape[:1])
+
+
+def _gives_answer(name: str) -> bool:
+    """Whether a tensor belongs to an operation that ends in classes or boxes."""
+    return name.startswith("head.") and name.rpartition(".")[0].endswith(ANSWERS)
 
 
 def _origin(arch: Arch, path: Path, naming: Naming, entry: Published | None, *, new_head: bool) -> Origin:
     """What is known of the weights, for the resolution of `arch`."""
     if naming == "ours":
         return _own(arch, path, new_head=new_head)
-    labels = None if new_head else labels_of(arch.head.classes)
+    labels = None if new_head or arch.head.taps else labels_of(arch.head.classes)
     if entry:
         record = fitted(entry.preprocess, arch.resolution)
         return Origin(entry.name, record, labels, new_head, entry.top1)
@@ -171,6 +207,10 @@ def _origin(arch: Arch, path: Path, naming: Naming, entry: Published | None, *, 
 
 def _usual(arch: Arch, naming: Naming) -> Preprocess:
     """How torchvision or timm prepare images for a network, where its weights do not say."""
+    if isinstance(arch.head, SSDLite):
+        return Preprocess(320, 320, "bilinear", HALF, HALF, "stretch")
+    if arch.head.task == "segment":
+        return Preprocess(520, 520, fit="stretch")
     if naming == "torchvision":
         return Preprocess(crop=224, resize=256)
     if (entry := published_for(arch)) and entry.name.startswith("timm/"):

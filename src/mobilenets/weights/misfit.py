@@ -41,7 +41,7 @@ def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> 
     count = block_count(state, naming)
     if count != len(arch.blocks):
         return f"holds a network of {count} blocks, not {described(arch)}{_hint(state)}"
-    trained = _trained(naming, arch.head)
+    trained = _trained(naming, arch.head) if isinstance(arch.head, Classifier) else ()
     if trained and (arch.dialect.norm_eps, arch.dialect.padding) not in trained:
         return (
             f"holds weights of {naming}, which {arch.dialect.name} reads with another batch norm epsilon or "

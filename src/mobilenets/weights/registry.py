@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mobilenets.arch.preprocess import Preprocess, decode
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, Classifier, HiddenKind
 from mobilenets.arch.zoo import find
 
 HUB_FILE = "model.safetensors"  # of timm, in each of its places on the hub
@@ -107,12 +107,16 @@ def _by_network() -> dict[Arch, list[Published]]:
 @lru_cache(maxsize=1024)
 def network(arch: Arch) -> Arch:
     """`arch` without what its weights do not depend on."""
-    hidden = arch.dialect.hidden if arch.head.hidden else "linear"
+    head = arch.head
+    hidden: HiddenKind = "linear"
+    if isinstance(head, Classifier):
+        hidden = arch.dialect.hidden if head.hidden else "linear"
+        head = replace(head, classes=IMAGENET, dropout=0.0)
     return replace(
         arch,
         name="",
         resolution=224,
-        head=replace(arch.head, classes=IMAGENET, dropout=0.0),
+        head=head,
         dialect=replace(arch.dialect, name="", norm_momentum=0.1, hidden=hidden),
     )
 

@@ -184,7 +184,7 @@ def _early(arch: Arch) -> Arch:
     if isinstance(first := blocks[1], Inverted):
         blocks[1] = replace(first, residual=False)
     reading: Dialect = replace(arch.dialect, norm_eps=1e-3)
-    return replace(arch, blocks=tuple(blocks), head=replace(arch.head, shift="none"), dialect=reading)
+    return replace(arch, blocks=tuple(blocks), head=replace(arch.classifier, shift="none"), dialect=reading)
 
 
 def _stem_is_fixed(dialect: str, width: float) -> bool:

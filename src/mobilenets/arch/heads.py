@@ -1,0 +1,202 @@
+"""The heads of the papers' other tasks, put on any classifier of the zoo: `with_head(arch, "detect", 3)`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from typing import Any, get_args
+
+from mobilenets.arch.lower import lower
+from mobilenets.arch.spec import (
+    LRASPP,
+    Arch,
+    Block,
+    Conv,
+    DeepLab,
+    Embedder,
+    Fused,
+    Inverted,
+    Sizes,
+    SSDLite,
+    Task,
+    Universal,
+)
+from mobilenets.arch.zoo.rounding import make_divisible
+from mobilenets.arch.zoo.strides import at_output_stride
+from mobilenets.base.errors import ArchError, UnknownName
+
+TASKS: tuple[Task, ...] = get_args(Task)
+EXTRAS = (512, 256, 256, 128)
+# Of the image's side, from the finest map to the coarsest, and what follows it (SSD, section 2.2).
+SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
+VECTOR = 128  # entries of an embedding
+
+
+def with_head(arch: Arch, task: str, classes: int, **options: Any) -> Arch:
+    """`arch` with the head of a task in place of its own; `options` are those of the function for the task.
+
+    Raises UnknownName for another task, ArchError where the blocks cannot carry the head.
+    """
+    match task:
+        case "classify":
+            return replace(arch, head=replace(arch.classifier, classes=classes))
+        case "detect":
+            return ssdlite(arch, classes, **options)
+        case "segment":
+            return lraspp(arch, classes, **options)
+        case "embed":
+            return embedder(arch, **options)
+        case _:
+            raise UnknownName("task", task, TASKS)
+
+
+def ssdlite(
+    arch: Arch,
+    classes: int,
+    *,
+    reading: str = "tensorflow",
+    halved: bool = False,
+    scales: Sequence[float] = SCALES,
+    extras: Sequence[int] = EXTRAS,
+) -> Arch:
+    """SSDLite on the map at stride 16, the last map and four that follow (V2, section 6.2; V3, section 6.3).
+
+    At stride 16 the expansion before the last halving is read, where the blocks have one.
+    `reading` "tensorflow" scores each class by itself and has three boxes at each pixel of the finest map,
+    the least of half the scale; "torchvision" has a background class and six boxes everywhere. `halved`
+    halves the channels behind stride 16 (V3, table 6). `scales` are the sizes of the boxes as shares of the
+    image, one for each map and one more.
+    """
+    if reading not in ("tensorflow", "torchvision"):
+        raise UnknownName("reading of SSDLite", reading, ("tensorflow", "torchvision"))
+    arch = halve(arch) if halved else arch
+    maps = 2 + len(extras)
+    if len(scales) != maps + 1:
+        raise ArchError(f"SSDLite on {maps} maps needs {maps + 1} scales, got {len(scales)}")
+    sizes = [_sizes(scale, scales[index + 1]) for index, scale in enumerate(scales[:-1])]
+    if reading == "tensorflow":
+        sizes[0] = _finest_sizes(scales[0])
+    else:
+        sizes = [(one, extra, two, half, three, third) for one, two, half, three, third, extra in sizes]
+    head = SSDLite(
+        classes=classes,
+        taps=(fine_tap(arch, 16), f"blocks.{len(arch.blocks) - 1}"),
+        extras=tuple(extras),
+        anchors=tuple(sizes),
+        scoring="sigmoid" if reading == "tensorflow" else "softmax",
+    )
+    return replace(arch, head=head)
+
+
+def lraspp(
+    arch: Arch, classes: int, *, output_stride: int = 16, halved: bool = False, channels: int = 128
+) -> Arch:
+    """Lite R-ASPP on the last map and the first at stride 8 (V3, section 6.4; lraspp.py of torchvision).
+
+    The last map is kept at `output_stride`. `halved` halves the channels of the last stage ("RF2" in V3,
+    table 7). Networks whose last layer only widens the map for a classifier (V2's) go without it.
+    """
+    arch = _without_widening(_at_stride(halve(arch, expansion=True) if halved else arch, output_stride))
+    taps = (f"blocks.{_first_at(arch, 8)}", f"blocks.{len(arch.blocks) - 1}")
+    return replace(arch, head=LRASPP(classes, taps, channels))
+
+
+def deeplab(
+    arch: Arch,
+    classes: int,
+    *,
+    output_stride: int = 16,
+    rates: Sequence[int] = (12, 24, 36),
+    refine: bool = True,
+    dropout: float = 0.5,
+    channels: int = 256,
+    halved: bool = False,
+) -> Arch:
+    """DeepLabv3 as torchvision has it on V3-Large; see `raspp` for the form without spread convolutions."""
+    arch = _without_widening(_at_stride(halve(arch, expansion=True) if halved else arch, output_stride))
+    taps = (f"blocks.{len(arch.blocks) - 1}",)
+    return replace(arch, head=DeepLab(classes, taps, channels, tuple(rates), refine, dropout))
+
+
+def raspp(arch: Arch, classes: int, *, output_stride: int = 16, halved: bool = False) -> Arch:
+    """R-ASPP: a 1x1 convolution beside the image's mean, 256 channels each (V2, section 6.3; V3, table 7)."""
+    return deeplab(
+        arch, classes, output_stride=output_stride, rates=(), refine=False, dropout=0.0, halved=halved
+    )
+
+
+def embedder(arch: Arch, *, size: int = VECTOR, dropout: float = 0.0) -> Arch:
+    """A vector of `size` entries and length 1 for each image."""
+    return replace(arch, head=Embedder(size, dropout))
+
+
+def fine_tap(arch: Arch, stride: int) -> str:
+    """The widest map at `stride`: the expansion of the block that halves it, else the last output there."""
+    *layers, _ = lower(arch)
+    last = max((i for i, layer in enumerate(layers) if _stride(arch, i) == stride), default=None)
+    if last is None or last + 1 == len(layers):
+        raise ArchError(f"{arch.name} has no map at stride {stride} before its last; use another network")
+    following = layers[last + 1]
+    expands = any(op.name == "expand" and op.side_out == layers[last].side for op in following.ops)
+    expands = expands and not isinstance(following.block, Fused)
+    return f"blocks.{last + 1}.expand" if expands else f"blocks.{last}"
+
+
+def halve(arch: Arch, *, expansion: bool = False) -> Arch:
+    """Half the channels behind stride 16 (V3, section 6.3; torchvision's `reduced_tail`).
+
+    The block that halves the map keeps its expansion, which detectors read, unless `expansion` says otherwise
+    (as for segmentation).
+    """
+    blocks: list[Block] = list(arch.blocks)
+    start = _first_at(arch, 32)
+    for index in range(start, len(blocks)):
+        block = replace(blocks[index], out=make_divisible(blocks[index].out / 2))
+        if isinstance(block, Inverted | Universal | Fused) and (expansion or index > start):
+            hidden = make_divisible(block.hidden / 2)
+            if isinstance(block, Inverted) and block.squeeze:
+                block = replace(block, squeeze=make_divisible(block.squeeze / 2))
+            block = replace(block, hidden=hidden)
+        blocks[index] = block
+    return replace(arch, blocks=tuple(blocks))
+
+
+def _sizes(scale: float, following: float) -> Sizes:
+    """Widths and heights at a scale: ratios 1, 2, 1/2, 3 and 1/3, and a square half way to the next scale."""
+    boxes = [(scale * sqrt(ratio), scale / sqrt(ratio)) for ratio in (1, 2, 1 / 2, 3, 1 / 3)]
+    boxes.append((sqrt(scale * following),) * 2)
+    return tuple([(min(1.0, width), min(1.0, height)) for width, height in boxes])
+
+
+def _finest_sizes(scale: float) -> Sizes:
+    """A square of half the scale, ratios 2 and 1/2 at it (TensorFlow's reduce_boxes_in_lowest_layer)."""
+    return ((scale / 2, scale / 2), *_sizes(scale, scale)[1:3])
+
+
+def _at_stride(arch: Arch, output_stride: int) -> Arch:
+    """The backbone with its last map at a stride."""
+    return at_output_stride(arch, output_stride) if output_stride != 32 else arch
+
+
+def _without_widening(arch: Arch) -> Arch:
+    """The blocks without a last 1x1 convolution that only feeds a classifier: V2's, whose head has no hidden
+    layer.
+    """
+    last = arch.blocks[-1]
+    widens = isinstance(last, Conv) and last.kernel == 1 and last.out >= 1280
+    return replace(arch, blocks=arch.blocks[:-1]) if widens else arch
+
+
+def _first_at(arch: Arch, stride: int) -> int:
+    """The first block whose output is smaller than the image by `stride`."""
+    for index in range(len(arch.blocks)):
+        if _stride(arch, index) == stride:
+            return index
+    raise ArchError(f"{arch.name} has no map at stride {stride}; use another network")
+
+
+def _stride(arch: Arch, index: int) -> int:
+    """What the output of a block is smaller than the image by."""
+    product = 1
+    for block in arch.blocks[: index + 1]:
+        product *= block.stride
+    return product
