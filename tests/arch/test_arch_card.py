@@ -154,12 +154,25 @@ def test_cards_that_cannot_be(change, message):
         card.loads(json.dumps(document))
 
 
-@pytest.mark.parametrize("key", card.KEYS)
+@pytest.mark.parametrize("key", card.REQUIRED)
 def test_a_card_lacks_nothing(key):
     document = json.loads(card.dumps(CARD))
     del document[key]
     with pytest.raises(ArchError, match=rf"card\.{key} is missing|schema must be 1, got None"):
         card.loads(json.dumps(document))
+
+
+def test_a_card_written_before_there_were_forms_still_reads():
+    document = json.loads(card.dumps(CARD))
+    del document["outputs"]
+    assert card.loads(json.dumps(document)) == CARD
+
+
+@pytest.mark.parametrize("outputs", ["nms", "argmax", "probability"])
+def test_a_classifier_has_one_form_only(outputs):
+    with pytest.raises(ArchError, match=rf"outputs must be empty for 'classify', got '{outputs}'"):
+        replace(CARD, outputs=outputs)
+    assert CARD.form == ""
 
 
 @pytest.mark.parametrize("text", ["", "{", b"\xff", "[" * 100_000, '{"schema": NaN}', "[]", "7", b"\x89PNG"])

@@ -1,7 +1,9 @@
 """The card that every weights or exported file carries: what it is, how to feed it, what it reached."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from mobilenets.arch import codec
@@ -12,8 +14,12 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import ArchError, shown
 
 SCHEMA = 1
-KEYS = ("schema", "task", "labels", "preprocess", "weights", "metric", "command", "arch")
+REQUIRED = ("schema", "task", "labels", "preprocess", "weights", "metric", "command", "arch")
+KEYS = (*REQUIRED, "outputs")
 KEY = "mobilenets"  # the metadata key or file name under which the card travels
+FORMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"detect": ("plain", "nms", "mediapipe"), "segment": ("scores", "argmax")}
+)  # what a file of a task may give (docs/files.md), the one closest to the network first
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,8 @@ class Card:
     """Task, network, class names in order, preprocessing; then where the numbers came from.
 
     `weights` says what the training began with (a published name, a file, "none"). `metric` holds `name`,
-    `value`, `n` and `split` where it was measured. `command` made the file.
+    `value`, `n` and `split` where it was measured. `command` made the file. `outputs` names which of the
+    task's FORMS an exported file gives; empty where there is but one, and for networks in torch.
     """
 
     task: str
@@ -31,6 +38,7 @@ class Card:
     weights: str = "none"
     metric: dict[str, Any] = field(default_factory=dict, hash=False)
     command: str = ""
+    outputs: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a card whose parts disagree, or whose labels no file could hold.
@@ -45,9 +53,22 @@ class Card:
             raise ArchError(
                 f"preprocessing cuts {self.preprocess.crop} pixels, the network takes {self.arch.resolution}"
             )
+        if self.outputs and self.outputs not in self.forms:
+            wanted = " or ".join((*self.forms, "empty"))
+            raise ArchError(f"outputs must be {wanted} for {shown(self.task)}, got {shown(self.outputs)}")
         for label in self.labels:
             if not label.isascii() and label != label.encode(errors="replace").decode():
                 raise ArchError(f"the class name {shown(label)} is not valid UTF-8; rename the class")
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """What files of this task may give; empty where there is but one form."""
+        return FORMS.get(self.task, ())
+
+    @property
+    def form(self) -> str:
+        """Which of `forms` the file gives; a network in torch gives the first."""
+        return self.outputs or (self.forms[0] if self.forms else "")
 
 
 def dumps(card: Card) -> str:
@@ -60,6 +81,7 @@ def dumps(card: Card) -> str:
         "weights": card.weights,
         "metric": card.metric,
         "command": card.command,
+        "outputs": card.outputs,
         "arch": codec.encode(card.arch),
     }
     try:
@@ -74,8 +96,9 @@ def loads(text: str | bytes) -> Card:
     """The card in JSON text. Raises ArchError naming the path of whatever is wrong."""
     document = parse(text, "the card")
     expect_schema(document, "card", SCHEMA)
-    expect_keys(document, "card", KEYS, required=KEYS)
-    for key in ("task", "weights", "command"):
+    expect_keys(document, "card", KEYS, required=REQUIRED)
+    document.setdefault("outputs", "")  # cards of 0.1 do not have it
+    for key in ("task", "weights", "command", "outputs"):
         expect(document[key], f"card.{key}", str)
     expect_each(document["labels"], "card.labels", str)
     expect(document["metric"], "card.metric", dict)
@@ -87,6 +110,7 @@ def loads(text: str | bytes) -> Card:
         weights=document["weights"],
         metric=document["metric"],
         command=document["command"],
+        outputs=document["outputs"],
     )
 
 

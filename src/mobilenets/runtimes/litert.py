@@ -11,7 +11,7 @@ from mobilenets.arch.card import Card
 from mobilenets.base.errors import ExportError, needs
 from mobilenets.runtimes.cards import parsed
 from mobilenets.runtimes.quiet import quiet
-from mobilenets.runtimes.session import checked, image_shape, only_one
+from mobilenets.runtimes.session import checked, image_shape, joined, one_input, only
 from mobilenets.runtimes.target import Target
 
 with needs("ai-edge-litert", "litert"):
@@ -27,21 +27,24 @@ class LiteRtSession:
         content = path.read_bytes()
         self._interpreter = _interpreter(content, path, target.threads)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        only_one("input", inputs, path)
-        only_one("output", outputs, path)
-        self._input, self._output = inputs[0], outputs[0]
+        one_input(inputs, path)
+        self._input, self._outputs = inputs[0], outputs
         self.input_shape = image_shape([int(side) for side in self._input["shape"]], path)
         self.card = parsed(card_text(content), path)
         self._set(np.full(self.input_shape, 128, np.uint8))
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Raw pixels (B, H, W, 3) to probabilities (B, classes), one image after another."""
+    def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Raw pixels (B, H, W, 3) to every output (B, ...), one image after another."""
         rows = []
         for image in checked(pixels, self.input_shape, self.path):
             self._set(image[None])
             self._interpreter.invoke()
-            rows.append(self._result())
-        return np.stack(rows)
+            rows.append([self._value(output) for output in self._outputs])
+        return joined(rows)
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """The only output (B, ...), one image after another."""
+        return only(self.outputs(pixels), self.path)
 
     def invoke(self) -> None:
         """One inference on the input that is already set."""
@@ -55,10 +58,10 @@ class LiteRtSession:
         """Put one image (1, H, W, 3) into the input tensor."""
         self._interpreter.set_tensor(self._input["index"], as_input(pixels, self._input["dtype"]))
 
-    def _result(self) -> np.ndarray:
-        """The output as float32 (classes,)."""
-        values = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
-        scale, zero = self._output["quantization"]
+    def _value(self, output: dict[str, Any]) -> np.ndarray:
+        """One output as float32."""
+        values = self._interpreter.get_tensor(output["index"])
+        scale, zero = output["quantization"]
         if np.issubdtype(values.dtype, np.integer) and scale:
             values = (values.astype(np.float32) - zero) * scale
         result: np.ndarray = values.astype(np.float32)
@@ -66,7 +69,7 @@ class LiteRtSession:
 
 
 def open_file(path: Path, target: Target) -> LiteRtSession:
-    """A TFLite file on a target. Raises ExportError when it is broken or is no classifier of images."""
+    """A TFLite file on a target. Raises ExportError when it is broken or takes no image."""
     return LiteRtSession(path, target)
 
 

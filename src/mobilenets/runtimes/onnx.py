@@ -10,7 +10,7 @@ from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
 from mobilenets.base.errors import ExportError, needs
 from mobilenets.runtimes.cards import parsed
-from mobilenets.runtimes.session import checked, image_shape, only_one
+from mobilenets.runtimes.session import checked, image_shape, joined, one_input, only
 from mobilenets.runtimes.target import Target
 
 with needs("onnxruntime", "onnx"):
@@ -37,26 +37,28 @@ class OnnxSession:
     def __init__(self, path: Path, target: Target) -> None:
         self.path, self.target = path, target
         self._session = _session(path, target.threads)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        only_one("input", inputs, path)
-        only_one("output", outputs, path)
+        inputs = self._session.get_inputs()
+        one_input(inputs, path)
         self.input_shape = image_shape(inputs[0].shape, path)
         if inputs[0].type != "tensor(float)":
             raise ExportError(f"{path} takes {inputs[0].type}; only float32 input can be fed")
         self.card = parsed(_card_text(self._session), path)
-        self._input, self._output = inputs[0].name, outputs[0].name
+        self._input = inputs[0].name
         self._binding = self._session.io_binding()
         self._binding.bind_cpu_input(self._input, np.full(self.input_shape, 128, np.float32))
-        self._binding.bind_output(self._output)
+        for output in self._session.get_outputs():
+            self._binding.bind_output(output.name)
+
+    def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Raw pixels (B, H, W, 3) to every output (B, ...), one image after another."""
+        images = checked(pixels, self.input_shape, self.path)
+        return joined(
+            self._session.run(None, {self._input: image[None].astype(np.float32)}) for image in images
+        )
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Raw pixels (B, H, W, 3) to probabilities (B, classes), one image after another."""
-        images = checked(pixels, self.input_shape, self.path)
-        rows = [
-            self._session.run([self._output], {self._input: image[None].astype(np.float32)})[0].reshape(-1)
-            for image in images
-        ]
-        return np.stack(rows).astype(np.float32)
+        """The only output (B, ...), one image after another."""
+        return only(self.outputs(pixels), self.path)
 
     def invoke(self) -> None:
         """One inference on the input that is already bound."""
@@ -68,7 +70,7 @@ class OnnxSession:
 
 
 def open_file(path: Path, target: Target) -> OnnxSession:
-    """An ONNX file on a target. Raises ExportError when it is broken or is no classifier of images."""
+    """An ONNX file on a target. Raises ExportError when it is broken or takes no image."""
     return OnnxSession(path, target)
 
 

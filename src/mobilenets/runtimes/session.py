@@ -1,5 +1,6 @@
 """What every runtime offers, and what all of them check."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +19,17 @@ class Session(Protocol):
     card: Card | None  # None for a file that is not ours
     input_shape: tuple[int, int, int, int]  # (1, H, W, 3)
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Raw pixels (B, H, W, 3), uint8 or float32 from 0 to 255, to probabilities float32 (B, classes).
+    def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Raw pixels (B, H, W, 3), uint8 or float32 from 0 to 255, to every output, float32 (B, ...).
 
+        They come in the file's order, which for our files is that of `docs/files.md`.
         Raises DataError for pixels of another shape or type.
+        """
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """The only output of a file that has one, such as a classifier's probabilities float32 (B, classes).
+
+        Raises DataError as `outputs`, ExportError when there are several.
         """
 
     def invoke(self) -> None:
@@ -56,7 +64,29 @@ def image_shape(shape: list[int | str] | tuple[int, ...], path: Path) -> tuple[i
     )
 
 
-def only_one(kind: str, found: list[object], path: Path) -> None:
-    """Raise ExportError unless a file has exactly one input or output."""
+def one_input(found: list[object], path: Path) -> None:
+    """Raise ExportError unless a file has exactly one input."""
     if len(found) != 1:
-        raise ExportError(f"{path} has {len(found)} {kind}s; a classifier has one")
+        raise ExportError(f"{path} has {len(found)} inputs; a network for images has one")
+
+
+def only(outputs: tuple[np.ndarray, ...], path: Path) -> np.ndarray:
+    """The only output; (B, 1, 1, classes), as some classifiers have it, becomes (B, classes).
+
+    Raises ExportError when there are several.
+    """
+    if len(outputs) != 1:
+        raise ExportError(f"{path} has {len(outputs)} outputs; only what has one can be used here")
+    output = outputs[0]
+    flat = output.ndim > 2 and output.shape[1:-1] == (1,) * (output.ndim - 2)
+    return output.reshape(len(output), -1) if flat else output
+
+
+def joined(rows: Iterable[Sequence[np.ndarray]]) -> tuple[np.ndarray, ...]:
+    """The outputs of one image after another, each (1, ...), as those of a batch, float32 (B, ...)."""
+    return tuple(
+        np.concatenate([output if output.shape[:1] == (1,) else output[None] for output in outputs]).astype(
+            np.float32
+        )
+        for outputs in zip(*rows, strict=True)
+    )

@@ -14,12 +14,12 @@ from mobilenets.arch.card import Card
 from mobilenets.base.errors import WeightsError
 from mobilenets.nn import Deployed, load_model
 from mobilenets.runtimes.cards import parsed
-from mobilenets.runtimes.session import checked
+from mobilenets.runtimes.session import checked, only
 from mobilenets.runtimes.target import Target
 
 
 class TorchSession:
-    """A network in torch, in channels_last, with normalisation and softmax."""
+    """A network in torch, in channels_last, with normalisation and softmax (`nn.Deployed`)."""
 
     card: Card | None
 
@@ -32,12 +32,16 @@ class TorchSession:
         self._model = Deployed(network, card.preprocess).eval().to(memory_format=torch.channels_last)
         self._pixels = torch.full(self.input_shape, 128.0)
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Raw pixels (B, H, W, 3) to probabilities (B, classes), as one batch."""
+    def outputs(self, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Raw pixels (B, H, W, 3) to every output (B, ...), as one batch."""
         images = torch.tensor(checked(pixels, self.input_shape, self.path), dtype=torch.float32)
         with threads(self.target.threads), torch.inference_mode():
-            result: np.ndarray = self._model(images).numpy()
-        return result
+            answers = self._model(images)
+        return tuple(answer.numpy() for answer in (answers if isinstance(answers, tuple) else (answers,)))
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """The only output (B, ...), as one batch."""
+        return only(self.outputs(pixels), self.path)
 
     def invoke(self) -> None:
         """One inference on the same grey image."""
