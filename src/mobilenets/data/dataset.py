@@ -8,9 +8,20 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
+from mobilenets.base.errors import UnknownName
+
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+TASKS = ("classify", "detect", "segment", "embed")
+ANNOTATED = ("detect", "segment")  # tasks whose samples are more than an image and a class
 IGNORED = 255  # of a mask: pixels that neither teach nor judge
+
+
+def checked_task(task: str) -> str:
+    """The task. Raises UnknownName when it is none."""
+    if task not in TASKS:
+        raise UnknownName("task", task, TASKS)
+    return task
 
 
 @dataclass(frozen=True)
@@ -97,8 +108,9 @@ class Shape:
 class MaskedSample:
     """One image file, its upright width and height, and where its mask is; `data.masks.read_mask` reads it.
 
-    `mask` is an image file read by `coding`, or the JSON that the `shapes` stand in, drawn over the class
-    `rest`. `turn` is the EXIF orientation that makes the mask upright. `pixels` counts those of each class.
+    `mask` is an image file read by `coding`; or, where `rest` is a class, the JSON that the `shapes` stand
+    in, drawn over that class. `turn` is the EXIF orientation that makes the mask upright. `pixels` counts
+    those of each class.
     """
 
     path: Path
@@ -107,7 +119,7 @@ class MaskedSample:
     height: int
     coding: Coding = field(repr=False)
     shapes: tuple[Shape, ...] = field(default=(), repr=False)
-    rest: int = 0
+    rest: int | None = None
     turn: int = 1
     pixels: tuple[int, ...] = ()
 

@@ -5,14 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from mobilenets.data.dataset import Sample
-from mobilenets.data.findings import Finding, Level, is_plain, ranked, shown
-from mobilenets.data.formats import ALL, LayoutError, Listing, faults, read_listing, relative
-from mobilenets.data.images import FORMATS, GRID, Facts, has_image_suffix, inspect_all
+from mobilenets.data import boxes, masks
+from mobilenets.data.dataset import ANNOTATED, BoxedSample, checked_task
+from mobilenets.data.findings import Finding, Level, ranked, shown
+from mobilenets.data.formats import faults, read_listing
+from mobilenets.data.images import FORMATS, GRID, has_image_suffix, inspect_all
+from mobilenets.data.listing import ALL, LayoutError, Listing, relative
+from mobilenets.data.survey import Row, survey, unusable
 
 TINY = 32  # pixels of the shorter side: that of CIFAR-10, about the least that shows a thing
 HUGE = 50_000_000  # pixels: most of a second to decode, every epoch
@@ -24,6 +26,7 @@ DISTANCE = 3
 CLEAR = 3  # grey levels: a smaller step between neighbouring cells may be noise
 # Of an image's 64 steps, how many must rise and how many fall: below, it is too plain for its hash to tell.
 VARIED = 16
+THINGS = {"classify": "images", "embed": "images", "detect": "boxes", "segment": "masks"}
 TRAITS: dict[str, tuple[Level, str, str]] = {
     "exif-rotated": ("note", "is stored rotated, with an EXIF orientation", "nothing: it is read upright"),
     "cmyk": ("note", "has CMYK colours", "save it as RGB if shades matter"),
@@ -33,41 +36,40 @@ TRAITS: dict[str, tuple[Level, str, str]] = {
 }
 
 
-class Row(NamedTuple):
-    """One image: where it was listed and what it holds."""
+def examine(source: Path, task: str | None = None) -> list[Finding]:
+    """All findings about a dataset, errors first; for the task that its layout is of where none is given.
 
-    name: str
-    split: str
-    label: int
-    facts: Facts
-
-
-def examine(source: Path) -> list[Finding]:
-    """All findings about a dataset, errors first. Raises DataError when `source` does not exist."""
+    Raises DataError when `source` does not exist, UnknownName for a task.
+    """
     try:
-        listing = read_listing(source)
+        task = checked_task(task) if task else guess(source)
+        if task in ANNOTATED:
+            listing, rows, findings, *_ = survey(task, source)
+        else:
+            listing = read_listing(source)
+            rows = _decoded(listing)
+            findings = [*faults(listing), *_unused(listing)]
     except LayoutError as error:
         return [Finding("layout", "error", "", error.problem, error.fix)]
-    rows = _survey(listing)
-    sound = [row for row in rows if not row.facts.problem]
-    findings = [*faults(listing), *_unused(listing), *_lookalike_names(listing), *_amounts(listing)]
+    findings += [*_lookalike_names(listing), *_amounts(listing, THINGS[task]), *_bare(listing)]
     for row in rows:
         findings += _of_file(row)
-    return ranked([*findings, *_copies(listing, sound), *_near_leaks(sound)])
+    sound = [row for row in rows if not row.facts.problem]
+    findings += [*_copies(listing, sound), *_near_leaks(sound)]
+    return ranked(dict.fromkeys(findings))
 
 
-def unusable(name: str, facts: Facts) -> Finding | None:
-    """The finding that bars a file from training, if there is one."""
-    if not is_plain(str(facts.path)):
-        message = "its name is not valid UTF-8 or has control characters"
-        return Finding("unreadable-name", "error", name, message, "rename it")
-    if not facts.problem:
-        return None
-    kind = "corrupt" if facts.size else "empty-file"
-    return Finding(kind, "error", name, facts.problem, "copy it again or remove it")
+def guess(source: Path) -> str:
+    """The task that a dataset is laid out for. Raises LayoutError, OSError."""
+    try:
+        if boxes.layout_of(source) not in (None, "signs"):
+            return "detect"
+        return "segment" if masks.layout_of(source) not in (None, "signs") else "classify"
+    except OSError:
+        return "classify"  # whose reader says what is wrong
 
 
-def _survey(listing: Listing) -> list[Row]:
+def _decoded(listing: Listing) -> list[Row]:
     """One decode of every listed image."""
     places = [(split, sample) for split, samples in listing.files.items() for sample in samples]
     seen = inspect_all([sample.path for _, sample in places])
@@ -119,20 +121,33 @@ def _lookalike_names(listing: Listing) -> Iterator[Finding]:
             yield Finding("unreadable-name", "warning", "", message, "merge or rename them")
 
 
-def _amounts(listing: Listing) -> Iterator[Finding]:
-    """Classes with few images to train on, and lopsided ones."""
-    samples: Sequence[Sample] = listing.files.get(ALL) or listing.files["train"]
-    counts = Counter(listing.labels[sample.label] for sample in samples).most_common()
+def _amounts(listing: Listing, things: str) -> Iterator[Finding]:
+    """Classes with few images (or boxes, or masks) to train on, and lopsided ones."""
+    samples = listing.files.get(ALL) or listing.files["train"]
+    seen = Counter({label: 0 for label in listing.labels if things != "images"})
+    seen.update(listing.labels[index] for sample in samples for index in sample.classes)
+    counts = seen.most_common()
     for label, count in counts:
         if count < FEW:
-            message = f"class {shown(label)} has {count} images to train on"
+            message = f"class {shown(label)} has {count} {things} to train on"
             yield Finding("few-images", "warning", "", message, f"add some: {FEW} at the very least")
-    if not counts:
+    # What is on most masks is ground that others stand on, not a class with too many images
+    grounds = [label for label, count in counts if things == "masks" and 2 * count > len(samples)]
+    present = [(label, count) for label, count in counts if count and label not in grounds]
+    if not present:
         return
-    (largest, most), (smallest, least) = counts[0], counts[-1]
+    (largest, most), (smallest, least) = present[0], present[-1]
     if most > IMBALANCE * least:
-        message = f"class {shown(largest)} has {most} images, {shown(smallest)} has {least}"
+        message = f"class {shown(largest)} has {most} {things}, {shown(smallest)} has {least}"
         yield Finding("imbalance", "warning", "", message, "add images of the rare classes")
+
+
+def _bare(listing: Listing) -> Iterator[Finding]:
+    """A note about images without a box."""
+    samples = [sample for split in listing.files.values() for sample in split]
+    if bare := sum(isinstance(sample, BoxedSample) and not sample.boxes for sample in samples):
+        message = f"{bare} of {len(samples)} images have no box"
+        yield Finding("no-box", "note", "", message, "nothing, if they show none of the classes")
 
 
 def _copies(listing: Listing, rows: Sequence[Row]) -> Iterator[Finding]:
@@ -143,8 +158,7 @@ def _copies(listing: Listing, rows: Sequence[Row]) -> Iterator[Finding]:
     for first, *others in groups.values():
         for row in others:
             if row.label != first.label:
-                names = f"{shown(listing.labels[row.label])} here, {shown(listing.labels[first.label])} there"
-                message = f"has the same content as {first.name} and another class: {names}"
+                message = f"has the same content as {first.name} and {_difference(listing, row, first)}"
                 yield Finding("conflicting-label", "error", row.name, message, "keep the right one")
             if row.split != first.split:
                 message = f"has the same content as {first.name}: {row.split} repeats {first.split}"
@@ -152,6 +166,14 @@ def _copies(listing: Listing, rows: Sequence[Row]) -> Iterator[Finding]:
             if (row.split, row.label) == (first.split, first.label):
                 message = f"has the same content as {first.name}"
                 yield Finding("duplicate", "warning", row.name, message, "keep one of them")
+
+
+def _difference(listing: Listing, row: Row, first: Row) -> str:
+    """In what the annotation of a copy differs."""
+    if not isinstance(row.label, int) or not isinstance(first.label, int):
+        return "is annotated otherwise"
+    names = f"{shown(listing.labels[row.label])} here, {shown(listing.labels[first.label])} there"
+    return f"another class: {names}"
 
 
 def _near_leaks(rows: Sequence[Row]) -> Iterator[Finding]:

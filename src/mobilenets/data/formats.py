@@ -1,52 +1,26 @@
 """How labelled images lie on disk: class folders, class folders per split, or a CSV."""
 
 import csv
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import SPLITS, Sample
 from mobilenets.data.findings import Finding, is_plain, shown
 from mobilenets.data.images import SUFFIXES, has_image_suffix
-
-ALL = "all"
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
-LAYOUT = (
-    "expected FOLDER/CLASS/IMAGE with one folder per class, "
-    "or the same below FOLDER/train and FOLDER/val or FOLDER/test, or a CSV with the columns path,label"
+from mobilenets.data.listing import (
+    ALL,
+    ARCHIVES,
+    SPLIT_NAMES,
+    LayoutError,
+    Listing,
+    entries,
+    relative,
+    walk,
 )
 
 
-class LayoutError(DataError):
-    """A folder or file whose layout cannot be made out: the `problem`, and the `fix` for it."""
-
-    def __init__(self, problem: str, fix: str = LAYOUT) -> None:
-        """Join both into one line."""
-        super().__init__(f"{problem}; {fix}")
-        self.problem = problem
-        self.fix = fix
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What was found under `root`: sorted class names and the samples of each split.
-
-    `files` has the one key "all", or "train" and perhaps "val" and "test". `empty` are class folders without
-    an image, `unused` are files and folders that belong to no class or are no image.
-    """
-
-    root: Path
-    labels: tuple[str, ...]
-    files: dict[str, tuple[Sample, ...]] = field(hash=False)
-    empty: tuple[Path, ...] = ()
-    unused: tuple[Path, ...] = ()
-
-
-def find_listing(source: Path) -> Listing:
+def find_listing(source: Path) -> Listing[Sample]:
     """The listing of a dataset, whatever its layout, ready to be split.
 
     Raises DataError when `source` is missing, has no known layout, or has classes that cannot be trained on.
@@ -57,7 +31,7 @@ def find_listing(source: Path) -> Listing:
     return listing
 
 
-def read_listing(source: Path) -> Listing:
+def read_listing(source: Path) -> Listing[Sample]:
     """The listing of a dataset as it lies on disk, `faults` included.
 
     Raises DataError when `source` is missing, LayoutError when its layout cannot be made out.
@@ -77,13 +51,13 @@ def read_listing(source: Path) -> Listing:
     raise LayoutError(f"{source} is neither a folder nor a .csv file")
 
 
-def read_folder(root: Path) -> Listing:
+def read_folder(root: Path) -> Listing[Sample]:
     """Class folders below `root`, or below its train and val or test folders. Raises LayoutError, OSError."""
     trees = _split_folders(root) or {ALL: root}
     classes = {split: _class_folders(tree) for split, tree in trees.items()}
     labels = tuple(sorted({folder.name for folders in classes.values() for folder in folders}))
     index = {label: i for i, label in enumerate(labels)}
-    inside = {folder: list(_walk(folder)) for folders in classes.values() for folder in folders}
+    inside = {folder: list(walk(folder)) for folders in classes.values() for folder in folders}
     images = {folder: list(filter(has_image_suffix, paths)) for folder, paths in inside.items()}
     if not any(images.values()):
         raise LayoutError(f"{root} holds no image ({', '.join(SUFFIXES)})")
@@ -96,7 +70,7 @@ def read_folder(root: Path) -> Listing:
     return Listing(root, labels, files, empty, (*_strays(root, trees), *others))
 
 
-def read_csv(path: Path) -> Listing:
+def read_csv(path: Path) -> Listing[Sample]:
     """The rows path,label[,split] of a CSV, paths relative to its folder. Raises LayoutError, OSError."""
     try:
         rows = list(_rows(path))
@@ -116,7 +90,7 @@ def read_csv(path: Path) -> Listing:
     return Listing(path.parent, labels, found)
 
 
-def faults(listing: Listing) -> Iterator[Finding]:
+def faults(listing: Listing[Sample]) -> Iterator[Finding]:
     """What keeps a listing from being trained on."""
     for folder in listing.empty:
         name = relative(listing, folder)
@@ -137,12 +111,7 @@ def faults(listing: Listing) -> Iterator[Finding]:
             yield Finding("unknown-class", "error", relative(listing, sample.path), message, fix)
 
 
-def relative(listing: Listing, path: Path) -> str:
-    """A path below the dataset's root, printable."""
-    return shown(path.relative_to(listing.root).as_posix())
-
-
-def _one_class(listing: Listing) -> Finding:
+def _one_class(listing: Listing[Sample]) -> Finding:
     """The finding for a lone class, pointing one level down where that looks like the dataset."""
     label = listing.labels[0]
     inner = listing.root / label
@@ -151,37 +120,14 @@ def _one_class(listing: Listing) -> Finding:
     return Finding("one-class", "error", "", f"{listing.root} has only one class ({shown(label)})", fix)
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, by name, without clutter."""
-    return sorted(entry for entry in folder.iterdir() if _is_visible(entry.name))
-
-
 def _holds_folders(folder: Path) -> bool:
     """Whether a folder has folders in it."""
-    return any(entry.is_dir() for entry in _entries(folder))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, by name, without clutter; links to folders are given, not followed."""
-    for place, folders, names in os.walk(folder, onerror=_refuse):
-        names += [name for name in folders if Path(place, name).is_symlink()]
-        folders[:] = sorted(filter(_is_visible, folders))
-        yield from (Path(place, name) for name in sorted(names) if _is_visible(name))
-
-
-def _refuse(error: OSError) -> None:
-    """Let a folder that cannot be listed be known; by default `os.walk` passes over it."""
-    raise error
-
-
-def _is_visible(name: str) -> bool:
-    """Whether a file name is more than what systems leave behind."""
-    return not name.startswith(".") and name not in CLUTTER
+    return any(entry.is_dir() for entry in entries(folder))
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """The folders named for splits, where they are that rather than classes that happen to be called so."""
-    folders = [entry for entry in _entries(root) if entry.is_dir()]
+    folders = [entry for entry in entries(root) if entry.is_dir()]
     found: dict[str, Path] = {}
     for folder in folders:
         if split := SPLIT_NAMES.get(folder.name.lower()):
@@ -198,22 +144,22 @@ def _split_folders(root: Path) -> dict[str, Path]:
 
 def _class_folders(tree: Path) -> list[Path]:
     """The folders directly below `tree`. Raises LayoutError when there are none."""
-    entries = _entries(tree)
-    folders = [entry for entry in entries if entry.is_dir()]
+    there = entries(tree)
+    folders = [entry for entry in there if entry.is_dir()]
     if not folders:
-        held = "images" if any(map(has_image_suffix, entries)) else "files" if entries else "nothing"
-        raise LayoutError(f"{tree} holds {held} and no class folders" if entries else f"{tree} is empty")
+        held = "images" if any(map(has_image_suffix, there)) else "files" if there else "nothing"
+        raise LayoutError(f"{tree} holds {held} and no class folders" if there else f"{tree} is empty")
     return folders
 
 
 def _strays(root: Path, trees: dict[str, Path]) -> list[Path]:
     """Images beside class folders or split folders, and folders beside split folders."""
     places = sorted({root, *trees.values()})
-    entries = [entry for place in places for entry in _entries(place)]
-    images = [entry for entry in entries if has_image_suffix(entry) and entry.is_file()]
+    there = [entry for place in places for entry in entries(place)]
+    images = [entry for entry in there if has_image_suffix(entry) and entry.is_file()]
     if ALL in trees:
         return images
-    folders = [entry for entry in _entries(root) if entry.is_dir() and entry not in trees.values()]
+    folders = [entry for entry in entries(root) if entry.is_dir() and entry not in trees.values()]
     return [*images, *folders]
 
 

@@ -50,8 +50,9 @@ GRID = (9, 8)  # columns and rows of the thumbnail
 class Facts:
     """What one decode tells about a file; one that cannot be decoded has a `problem` and nothing below it.
 
-    `size` is in bytes, `width` and `height` in pixels as stored. `digest` is the SHA-256 of the content.
-    `traits` are ids of findings. `thumb` is the luminance in 8 rows of 9 bytes.
+    `size` is in bytes, `width` and `height` in pixels as stored, `orientation` is EXIF's (1: upright).
+    `digest` is the SHA-256 of the content. `traits` are ids of findings. `thumb` is the luminance in 8 rows
+    of 9 bytes.
     """
 
     path: Path
@@ -61,8 +62,14 @@ class Facts:
     format: str = ""
     width: int = 0
     height: int = 0
+    orientation: int = 1
     traits: tuple[str, ...] = ()
     thumb: bytes = b""
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height in pixels as a person sees it."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
 
 
 def has_image_suffix(path: Path) -> bool:
@@ -96,6 +103,7 @@ def inspect(path: Path) -> Facts:
                 format=str(image.format).replace("MPO", "JPEG"),
                 width=image.width,
                 height=image.height,
+                orientation=orientation(image),
                 traits=_traits(image),
             )
             image.draft("L", DRAFT)
@@ -109,6 +117,12 @@ def inspect_all(paths: Sequence[Path]) -> list[Facts]:
     with warnings.catch_warnings(), ThreadPool() as pool:
         warnings.simplefilter("ignore")  # Pillow warns about single files; the facts carry that
         return list(track(pool.imap(inspect, paths, chunksize=32), "reading images", len(paths)))
+
+
+def orientation(image: Image.Image) -> int:
+    """How an opened image is stored, as EXIF counts: 1 upright, 5 to 8 with width and height swapped."""
+    stored = image.getexif().get(ExifTags.Base.Orientation)
+    return stored if isinstance(stored, int) and 2 <= stored <= 8 else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -141,7 +155,7 @@ def _thumb(image: Image.Image) -> bytes:
 def _traits(image: Image.Image) -> tuple[str, ...]:
     """The ids of what is unusual about an opened image, before it is decoded."""
     present = {
-        "exif-rotated": image.getexif().get(ExifTags.Base.Orientation) in range(2, 9),
+        "exif-rotated": orientation(image) > 1,
         "cmyk": image.mode == "CMYK",
         "sixteen-bit": image.mode.startswith(("I", "F")),
         "alpha": image.has_transparency_data,

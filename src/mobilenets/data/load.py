@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mobilenets.base.errors import DataError
-from mobilenets.data.dataset import Dataset, Sample
-from mobilenets.data.doctor import unusable
+from mobilenets.data.dataset import ANNOTATED, Dataset, Sample, checked_task
 from mobilenets.data.findings import Finding, ranked, shown
-from mobilenets.data.formats import ALL, Listing, find_listing, relative
+from mobilenets.data.formats import find_listing
 from mobilenets.data.images import inspect_all
+from mobilenets.data.listing import ALL, Listing, relative
 from mobilenets.data.signs import signs
 from mobilenets.data.split import split_listing
+from mobilenets.data.survey import survey, unusable
 
 LIMIT = 0.05  # a larger share of unreadable files is an accident to look into, not a blemish
 
@@ -25,13 +26,21 @@ def find_source(name: str | Path) -> Path:
     return signs() if str(name) == "signs" and not path.exists() else path
 
 
-def load_dataset(source: Path, val: float | None = None, seed: int = 0) -> tuple[Dataset, list[Finding]]:
-    """The readable images of `source` in their splits, and a finding for each file that was left out.
+def load_dataset(
+    source: Path, val: float | None = None, seed: int = 0, task: str = "classify"
+) -> tuple[Dataset, list[Finding]]:
+    """The samples of `source` in their splits, for a task, and a finding for each file that was left out.
 
-    `val` and `seed` are those of `split_listing`. Every file is decoded once.
+    They are `Sample` for classify and embed, `BoxedSample` for detect, `MaskedSample` for segment. `val` and
+    `seed` are those of `split_listing`. Every file is decoded once.
     Raises DataError when the layout does not serve, when more than 5 % of the files cannot be used, or when a
-    class loses all its images in a split; UsageError when `val` is no share.
+    class loses all its images in a split; UsageError when `val` is no share, UnknownName for a task.
     """
+    if checked_task(task) in ANNOTATED:
+        seen = survey(task, source)
+        errors = ranked(finding for finding in seen.findings if finding.level == "error")
+        _bear(source, errors, seen.lost, seen.total)
+        return split_listing(seen.listing, val, seed), errors
     listing = find_listing(source)
     paths = [sample.path for samples in listing.files.values() for sample in samples]
     spoiled = {
@@ -40,13 +49,19 @@ def load_dataset(source: Path, val: float | None = None, seed: int = 0) -> tuple
         if (finding := unusable(relative(listing, facts.path), facts))
     }
     findings = ranked(spoiled.values())
-    if len(findings) > LIMIT * len(paths):
-        share, first = 100 * len(findings) / len(paths), findings[0]
-        raise DataError(
-            f"{len(findings)} of {len(paths)} images cannot be read ({share:.1f} %; the limit is "
-            f"{100 * LIMIT:.0f} %): first: {first.file}, {first.message}; run `mobilenets doctor {source}`"
-        )
+    _bear(source, findings, len(findings), len(paths))
     return split_listing(_without(listing, spoiled.keys()), val, seed), findings
+
+
+def _bear(source: Path, findings: list[Finding], lost: int, total: int) -> None:
+    """Go on without some files. Raises DataError when they are too many."""
+    if lost <= LIMIT * total:
+        return
+    share, first = 100 * lost / total, findings[0]
+    raise DataError(
+        f"{lost} of {total} images cannot be read ({share:.1f} %; the limit is "
+        f"{100 * LIMIT:.0f} %): first: {first.file}, {first.message}; run `mobilenets doctor {source}`"
+    )
 
 
 def _without(listing: Listing, spoiled: Collection[Path]) -> Listing:

@@ -2,21 +2,25 @@
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import sha256
-from mobilenets.data.dataset import Dataset, Sample, Split
-from mobilenets.data.formats import ALL, Listing
+from mobilenets.data.dataset import AnySample, Dataset, S, Sample, Split
+from mobilenets.data.listing import ALL, Listing
 
+Item = TypeVar("Item")
 VAL = 0.1
 VAL_BESIDE_TEST = 0.05  # it only chooses the epoch there, and what it holds is lost to the training
 
 
-def split_listing(listing: Listing, val: float | None = None, seed: int = 0) -> Dataset:
+def split_listing(listing: Listing[S], val: float | None = None, seed: int = 0) -> Dataset[S]:
     """The dataset of a listing; where it has no val split, the share `val` of each class is cut from train.
+
+    An image with boxes or a mask counts for the rarest class on it.
 
     Without `val` it is `VAL`, beside a test split `VAL_BESIDE_TEST`.
     Every class keeps a train image, and gives a val image where it has two that differ. Images with the same
@@ -40,43 +44,58 @@ def split_listing(listing: Listing, val: float | None = None, seed: int = 0) -> 
     return Dataset(listing.root, listing.labels, train, kept, test, made)
 
 
-def _cut(samples: Iterable[Sample], root: Path, share: float, seed: int) -> set[Sample]:
+def _cut(samples: Sequence[S], root: Path, share: float, seed: int) -> set[S]:
     """The samples that go to val."""
-    held: set[Sample] = set()
-    for members in _grouped(samples, lambda sample: sample.label):
-        twins = _twins(members)
+    held: set[S] = set()
+    for twins in _strata(samples):
         ranked = sorted(twins, key=lambda group: min(_rank(sample.path, root, seed) for sample in group))
-        held.update(_take(ranked, max(1, round(share * len(members)))))
+        held.update(_take(ranked, max(1, round(share * sum(map(len, twins))))))
     return held
 
 
-def _take(groups: Sequence[list[Sample]], wanted: int) -> list[Sample]:
+def _strata(samples: Sequence[S]) -> list[list[list[S]]]:
+    """The samples of each class, as groups of the same content.
+
+    Annotated copies of one image may differ in their rarest class; the first decides for all.
+    """
+    if all(isinstance(sample, Sample) for sample in samples):
+        return [_twins(members) for members in _grouped(samples, lambda sample: sample.classes)]
+    spread = Counter(label for sample in samples for label in set(sample.classes))
+    return _grouped(_twins(samples), lambda group: _rarest(group[0], spread))
+
+
+def _rarest(sample: AnySample, spread: Mapping[int, int]) -> int:
+    """The class of a sample that the fewest have; -1 where it has none."""
+    return min(sample.classes, key=lambda label: (spread[label], label), default=-1)
+
+
+def _take(groups: Sequence[list[S]], wanted: int) -> list[S]:
     """About `wanted` samples as whole groups, never all; a group that would overshoot is passed over.
 
     Where every group is larger than `wanted`, the smallest goes.
     """
     if len(groups) < 2:
         return []
-    taken: list[Sample] = []
+    taken: list[S] = []
     for group in groups[:-1]:
         if len(taken) + len(group) <= wanted:
             taken += group
     return taken or min(groups, key=len)
 
 
-def _twins(samples: Sequence[Sample]) -> list[list[Sample]]:
+def _twins(samples: Sequence[S]) -> list[list[S]]:
     """Samples grouped by content; only files of one size are read."""
-    groups: list[list[Sample]] = []
+    groups: list[list[S]] = []
     for same in _grouped(samples, lambda sample: sample.path.stat().st_size):
         groups += _grouped(same, lambda sample: sha256(sample.path)) if len(same) > 1 else [same]
     return groups
 
 
-def _grouped(samples: Iterable[Sample], key: Callable[[Sample], Hashable]) -> list[list[Sample]]:
-    """Samples with the same key together, in order of first appearance."""
-    groups: dict[Hashable, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[key(sample)].append(sample)
+def _grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """What has the same key together, in order of first appearance."""
+    groups: dict[Hashable, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
     return list(groups.values())
 
 
@@ -85,6 +104,6 @@ def _rank(path: Path, root: Path, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0".encode() + os.fsencode(path.relative_to(root).as_posix())).digest()
 
 
-def _by_path(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+def _by_path(samples: Iterable[S]) -> tuple[S, ...]:
     """Samples in an order that does not depend on how they were listed."""
     return tuple(sorted(samples, key=lambda sample: os.fsencode(sample.path)))

@@ -1,0 +1,38 @@
+"""Outlines and run lengths, filled as COCO fills them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from faster_coco_eval.core import mask as coco_mask
+
+from mobilenets.data.dataset import Shape
+
+
+def filled(shapes: Sequence[Shape], rest: int, width: int, height: int) -> np.ndarray:
+    """The class of every pixel, uint8 (height, width), `rest` where there is no shape.
+
+    Where shapes overlap, the smaller lies in front.
+    """
+    classes = np.full((height, width), rest, np.uint8)
+    inside = [(shape.label, region(shape, width, height)) for shape in shapes]
+    for label, pixels in sorted(inside, key=lambda pair: -int(pair[1].sum())):
+        classes[pixels] = label
+    return classes
+
+
+def region(shape: Shape, width: int, height: int) -> np.ndarray:
+    """The pixels of a shape, bool (height, width). Raises ValueError, RuntimeError when it does not fit."""
+    if shape.polygons:
+        reach = 2 * max(width, height)  # of the time and memory that filling takes
+        if any(not -reach <= value <= 2 * reach for polygon in shape.polygons for value in polygon):
+            raise ValueError(f"its outline leads far outside the image of {width}x{height}")
+        outlines = [list(polygon) for polygon in shape.polygons]
+        runs = coco_mask.merge(coco_mask.frPyObjects(outlines, height, width))
+    elif isinstance(shape.runs, str):
+        runs = {"size": [height, width], "counts": shape.runs.encode()}
+    else:
+        if sum(shape.runs) != width * height or min(shape.runs, default=0) < 0:
+            raise ValueError(f"its runs cover {sum(shape.runs)} pixels of {width * height}")
+        runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(shape.runs)}, height, width)
+    pixels: np.ndarray = coco_mask.decode(runs).astype(bool)
+    return pixels
