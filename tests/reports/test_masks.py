@@ -32,7 +32,7 @@ def test_classes_have_colours_of_their_own():
 def test_areas_are_tinted_in_place(size):
     image, mask = Image.new("RGB", size, (200, 200, 200)), np.zeros(size[::-1], np.uint8)
     mask[:, size[0] // 2 :] = 1
-    drawn = np.asarray(draw_mask(image, mask, LABELS, legend=False)).astype(float)
+    drawn = np.asarray(draw_mask(image, mask, LABELS, legend="none")).astype(float)
     factor = 1 if size[0] == 400 else 7
     assert drawn.shape == (size[1] * factor, size[0] * factor, 3)
     for index, x in ((0, 3), (1, drawn.shape[1] - 3)):
@@ -60,6 +60,15 @@ def test_a_long_legend_takes_more_rows():
     mask = (np.arange(400)[None] // 20 % 21).repeat(100, 0).astype(np.uint8)
     few, many = (draw_mask(Image.new("RGB", (400, 100)), m, LABELS).height for m in (mask * 0, mask))
     assert many > few + 40
+
+
+def test_a_legend_of_all_classes_has_one_size_whatever_is_there():
+    masks = [np.full((100, 400), i, np.uint8) for i in (0, 20)]
+    sizes = {draw_mask(Image.new("RGB", (400, 100)), mask, LABELS, legend="all").size for mask in masks}
+    assert len(sizes) == 1
+    assert sizes.pop()[1] > 140
+    crowd = draw_mask(Image.new("RGB", (400, 100)), masks[0], LABELS * 9, legend="all")
+    assert crowd.size == (400, 100)
 
 
 def test_shares_leave_ignored_pixels_out():

@@ -8,6 +8,19 @@ from mobilenets.cli import options
 from mobilenets.cli.output import percent, table
 
 SHOWN = 20  # classes; --json has all
+# Task: its metrics as they are told, then the columns of its classes, of which the first is what ranks them.
+METRICS = {
+    "classify": {"top1": "top-1", "top5": "top-5"},
+    "detect": {"mAP50": "mAP at IoU 0.5", "mAP": "COCO mAP", "mAP75": "mAP at IoU 0.75"},
+    "segment": {"mIoU": "mIoU", "pixel_accuracy": "of the pixels right"},
+    "embed": {"recall1": "recall at 1", "recall5": "at 5", "recall10": "at 10", "map_at_r": "mAP at R"},
+}
+COUNTED = {"classify": "images", "detect": "boxes", "segment": "pixels"}
+COLUMNS = {
+    "classify": ("recall", "precision"),
+    "detect": ("AP50", "AP"),
+    "segment": ("IoU", "accuracy"),
+}
 
 
 def evaluate(
@@ -17,12 +30,15 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="train, val or test; if not given, the one held out.")
     ] = None,
+    window: options.Window = None,
     target: options.Where = None,
     val: options.Val = None,
     seed: options.Seed = 0,
     **named: Unpack[options.Named],
 ) -> dict[str, Any]:
-    """Measure the accuracy of a run or file on labelled images.
+    """Measure how good a run or file is on labelled images.
+
+    The model says the task: top-1 for classes, mAP for boxes, mIoU for masks, recall for embeddings.
 
     For example:
 
@@ -36,6 +52,7 @@ def evaluate(
         model,
         data,
         split=split,
+        window=window,
         target=target,
         val=val,
         seed=seed,
@@ -45,15 +62,24 @@ def evaluate(
 
 def show(document: dict[str, Any]) -> None:
     """One line, and the classes, the worst first."""
-    top5 = f", {percent(document['top5'])} top-5" if "top5" in document else ""
-    print(f"{percent(document['top1'])} top-1{top5} on {document['n']:,} images ({document['split']})")
-    classes = sorted(document.get("per_class", ()), key=lambda row: row["recall"])
-    if classes:
-        print()
-        rows = [
-            (row["label"], row["n"], percent(row["recall"]), percent(row["precision"]))
-            for row in classes[:SHOWN]
-        ]
-        table(("class", "images", "recall", "precision"), rows, right=(1, 2, 3))
-    if len(classes) > SHOWN:
-        print(f"and {len(classes) - SHOWN} classes with a higher recall; --json lists them all")
+    task = document.get("task", "classify")
+    told = [
+        f"{percent(document[key])} {name}"
+        for key, name in METRICS[task].items()
+        if document.get(key) is not None
+    ]
+    print(f"{', '.join(told)} on {document['n']:,} images ({document['split']})")
+    if document.get("per_class"):
+        _show_classes(document["per_class"], COUNTED[task], COLUMNS[task])
+
+
+def _show_classes(rows: list[dict[str, Any]], counted: str, columns: tuple[str, ...]) -> None:
+    """The classes as a table, the worst first."""
+    ranked = sorted(rows, key=lambda row: row[columns[0]])
+    cells = [
+        (row["label"], f"{row['n']:,}", *(percent(row[key]) for key in columns)) for row in ranked[:SHOWN]
+    ]
+    print()
+    table(("class", counted, *columns), cells, right=(1, 2, 3))
+    if len(rows) > SHOWN:
+        print(f"and {len(rows) - SHOWN} classes with a higher {columns[0]}; --json lists them all")

@@ -52,7 +52,20 @@ Where = Annotated[
         metavar="RUNTIME:DEVICE:THREADS", help="Where to run; if not given, the file's own runtime."
     ),
 ]
-Task = Annotated[str, typer.Option(metavar="NAME", help="What to learn: classify.")]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="Segment through half-overlapping windows of this side, for images much larger than the input.",
+    ),
+]
+Task = Annotated[str, typer.Option(metavar="NAME", help="What to learn: classify, detect, segment or embed.")]
+InputSide = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS", help="Side of the input; if not given 224, to detect 320, to segment 384."
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Option(metavar="FOLDER", help="The run folder; a run that is in it already goes on.")
 ]

@@ -1,13 +1,16 @@
-"""`mobilenets evaluate`: the accuracy of a run, a file or a published network on labelled images."""
+"""`mobilenets evaluate`: how good a run, a file or a published network is on labelled images."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mobilenets.base.errors import UnknownName
+from mobilenets.base.errors import UnknownName, UsageError
 from mobilenets.data.dataset import SPLITS
 from mobilenets.jobs.score import card_of, score
 from mobilenets.jobs.subject import Asked, open_subject
+
+if TYPE_CHECKING:
+    from mobilenets.jobs.score import Scored
 
 
 def evaluate(
@@ -15,6 +18,7 @@ def evaluate(
     data: str | Path,
     *,
     split: str | None = None,
+    window: int | None = None,
     weights: str | None = None,
     width: float | None = None,
     resolution: int | None = None,
@@ -23,30 +27,53 @@ def evaluate(
     val: float | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Top-1 and top-5 of a model on a split of a dataset (by default its test split, else its val split).
+    """How good a model is on a split of a dataset (by default its test split, else its val split).
 
-    `model` is a run folder, a .safetensors, .tflite or .onnx file, or the name of a network with `weights`.
-    `val` and `seed` cut the same val split as the training did. Accuracies are shares from 0 to 1.
+    `model` is a run folder, a .safetensors, .tflite or .onnx file, or the name of a network with `weights`;
+    it says the task, and so how `data` is read. All figures are shares from 0 to 1: top1 and top5; for boxes
+    mAP50, mAP (over IoU 0.5 to 0.95) and mAP75 as COCO counts them; for masks mIoU and pixel_accuracy at the
+    masks' own size; for embeddings recall1, recall5, recall10 and map_at_r of the split looked up among the
+    train split. `window` has a segmenter look at images through windows of so many pixels, half overlapping.
+    `val` and `seed` cut the same val split as the training did.
     Raises UsageError, DataError, RunError, WeightsError, ExportError.
     """
     from mobilenets.data.load import find_source, load_dataset
-    from mobilenets.reports.measures import per_class
 
     if split is not None and split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
+    if window is not None and window < 1:
+        raise UsageError(f"window must be at least 1 pixel, got {window}")
     session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
-    dataset, left_out = load_dataset(find_source(str(data)), val, seed)
+    card = card_of(session, str(model))
+    dataset, left_out = load_dataset(find_source(str(data)), val, seed, **({} if card.task == 'classify' else {'task': card.task}))  # type: ignore[arg-type]
     chosen = split or dataset.held_out
-    scored = score(session, dataset, chosen, str(model))
-    classes = per_class(scored.confusion(), card_of(session, str(model)).labels)
+    scored = score(session, dataset, chosen, str(model), window=window or 0)
     return {
-        "task": "classify",
+        "task": card.task,
         "model": str(model),
         "target": str(session.target),
         "split": chosen,
-        "n": len(scored.truth),
-        "top1": scored.top1,
-        "top5": scored.top(5),
+        "n": len(dataset.split(chosen)),
+        **figures(scored),
         "left_out": len(left_out),
-        "per_class": [asdict(one) for one in classes if one.n],
+        "per_class": classes(scored, card.labels),
     }
+
+
+def figures(scored: "Scored") -> dict[str, float]:
+    """The metrics of a result, by name."""
+    from mobilenets.tasks.classify import Scored
+
+    return {"top1": scored.top1, "top5": scored.top(5)} if isinstance(scored, Scored) else scored.metrics
+
+
+def classes(scored: "Scored", labels: tuple[str, ...]) -> list[dict[str, Any]]:
+    """A row for each class that occurs, in class order; none for embeddings."""
+    from mobilenets.reports.measures import per_class
+    from mobilenets.tasks import classify, embed_scored
+
+    if isinstance(scored, embed_scored.Scored):
+        return []
+    if isinstance(scored, classify.Scored):
+        return [asdict(one) for one in per_class(scored.confusion(), labels) if one.n]
+    return scored.per_class()

@@ -1,18 +1,23 @@
-"""`mobilenets predict`: what a model sees in images."""
+"""`mobilenets predict`: what a model sees in images and videos."""
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mobilenets.base.console import say, track
 from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import replacing, write_json, write_text
-from mobilenets.jobs.score import card_of, probabilities
+from mobilenets.jobs.seeing import Reader, Seen, Wish, reader_for
 from mobilenets.jobs.subject import Asked, open_subject
+from mobilenets.jobs.watching import Places, watch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BATCH = 8  # images in memory at once
 
 
 def predict(
@@ -20,6 +25,9 @@ def predict(
     images: Iterable[str | Path] | str | Path,
     *,
     top: int = 1,
+    score: float | None = None,
+    nms: str | None = None,
+    window: int | None = None,
     out: str | Path | None = None,
     weights: str | None = None,
     width: float | None = None,
@@ -27,31 +35,42 @@ def predict(
     dialect: str | None = None,
     target: str | None = None,
 ) -> dict[str, Any]:
-    """The most probable class of each image: `predictions` with file, index, label and score.
+    """What a model sees: `predictions`, one for each image or video, with its `file` and what its task gives.
 
-    `images` are files and folders (searched to any depth, in name order). With `top` above 1 each prediction
-    also has the list `top`. `out` is a .json or .csv file, or a folder for drawn results with both in it.
-    Raises UsageError, DataError, RunError, WeightsError, ExportError.
+    Classification gives index, label and score, and with `top` above 1 the list `top`. Detection gives
+    `boxes` with at least `score` (0.3): index, label, score and `box`, the corners x1, y1, x2, y2 in pixels
+    of the image; `nms` chooses the rules by which boxes compete: file (that of exported files), mediapipe or
+    torchvision. Segmentation gives `shares` of the classes, and where `out` is a folder the paths `mask` and
+    `overlay`; with `window` images are seen through windows of so many pixels. Of a video there is the count
+    of `frames`, and for each of `classes` in how many it is and its highest figure.
+
+    `images` are files and folders (searched for images to any depth, in name order). `out` is a .json or .csv
+    file, a folder for pictures with both in it, or, for one video, an .mp4 file with both beside it.
+    Raises UsageError, DataError, RunError, WeightsError, ExportError, MissingPackage, StorageError.
     """
-    if top < 1:
-        raise UsageError(f"top must be at least 1, got {top}")
-    from mobilenets.tasks.classify import decode
+    from mobilenets.data.video import is_video
 
+    given = [Path(one) for one in ([images] if isinstance(images, str | Path) else images)]
+    clips = [path for path in given if is_video(path) and not path.is_dir()]
+    stills = [path for path in given if path not in clips]
+    place = Path(out) if out is not None else None
+    _check(place, stills, clips)
     session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
-    card = card_of(session, str(model))
-    paths, skipped = _readable(image_files([images] if isinstance(images, str | Path) else images))
-    found = np.concatenate(list(probabilities(session, card.preprocess, paths)))
+    reader = reader_for(session, str(model), Wish(top, score, nms, window))
+    paths, skipped = _readable(image_files(stills)) if stills or not clips else ([], [])
+    names = _names([*paths, *clips])
+    folder = _folder(place)
+    seen = [_told(path, one, folder, next(names)) for path, one in _looked(reader, paths)]
+    watched = [watch(reader, clip, _places(place, next(names)), str(model)) for clip in clips]
     document = {
         "model": str(model),
         "target": str(session.target),
-        "predictions": [
-            {"file": str(path), **best[0], **({"top": best} if top > 1 else {})}
-            for path, best in zip(paths, decode(found, card.labels, top), strict=True)
-        ],
+        "predictions": [*(one.document for one in seen), *watched],
         "skipped": skipped,
     }
-    if out is not None:
-        _write(Path(out), document)
+    if place is not None and (stills or folder):
+        rows = [{"file": one.document["file"], **row} for one in seen for row in one.rows]
+        _write(place, document, ("file", *reader.columns), rows)
     return document
 
 
@@ -76,6 +95,90 @@ def image_files(images: Iterable[str | Path]) -> list[Path]:
     return paths
 
 
+@dataclass(frozen=True)
+class Told:
+    """One image's part of the document and of the table."""
+
+    document: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+def _check(out: Path | None, stills: Sequence[Path], clips: Sequence[Path]) -> None:
+    """Refuse what cannot be written before anything runs. Raises UsageError, DataError."""
+    for clip in clips:
+        if not clip.exists():
+            raise DataError(f"{clip} does not exist; give image files, folders or videos")
+    if out is None:
+        return
+    if out.suffix.lower() == ".mp4" and (stills or len(clips) != 1):
+        raise UsageError(f"{out} can take one video; give a folder as --out for images and several videos")
+    if _folder(out) is None and clips and (stills or len(clips) > 1):
+        raise UsageError(f"{out} cannot hold frames beside other results; give a folder as --out")
+    if any(clip.resolve() == out.resolve() for clip in clips):
+        raise UsageError(f"{out} is the video itself; write to another file")
+
+
+def _folder(out: Path | None) -> Path | None:
+    """The place as a folder, None where it is a file or nowhere."""
+    return None if out is None or out.suffix.lower() in (".json", ".csv", ".mp4") else out
+
+
+def _places(out: Path | None, name: str) -> Places:
+    """Where the results of a video go."""
+    if out is None:
+        return Places()
+    match out.suffix.lower():
+        case ".json":
+            return Places(json=out)
+        case ".csv":
+            return Places(csv=out)
+        case ".mp4":
+            return Places(out, out.with_suffix(".json"), out.with_suffix(".csv"))
+        case _:
+            return Places(*(out / f"{name}{suffix}" for suffix in (".mp4", ".json", ".csv")))
+
+
+def _names(paths: Sequence[Path]) -> Iterator[str]:
+    """Names of results, numbered so that equal names of files do not meet."""
+    digits = len(str(len(paths)))
+    yield from (f"{number:0{digits}}_{path.stem}" for number, path in enumerate(paths))
+
+
+def _looked(reader: Reader, paths: Sequence[Path]) -> Iterator[tuple[Path, tuple["Image", Seen]]]:
+    """Each file with its image and what was seen in it; few images are in memory at once."""
+    from mobilenets.data.images import open_rgb
+
+    starts = range(0, len(paths), BATCH)
+    for start in track(starts, "looking at images", len(starts)):
+        few = paths[start : start + BATCH]
+        images = [open_rgb(path) for path in few]
+        yield from zip(few, zip(images, reader.see(images), strict=True), strict=True)
+
+
+def _told(path: Path, pair: tuple["Image", Seen], folder: Path | None, name: str) -> Told:
+    """What is told of an image; its pictures are written when there is a folder for them."""
+    image, seen = pair
+    document = {"file": str(path), **seen.fields}
+    if folder is None:
+        return Told(document, seen.rows)
+    drawn = folder / f"{name}.jpg"
+    with replacing(drawn) as draft:
+        seen.drawn(image, False).save(draft, format="JPEG", quality=90)
+    if seen.mask is not None:
+        document |= {"mask": str(_saved_mask(seen.mask, folder / "masks" / f"{name}.png"))}
+        document |= {"overlay": str(drawn)}
+    return Told(document, seen.rows)
+
+
+def _saved_mask(mask: Any, path: Path) -> Path:
+    """A mask written as a palette PNG of class indices."""
+    from mobilenets.reports.masks import palette_picture
+
+    with replacing(path) as draft:
+        palette_picture(mask).save(draft, format="PNG", optimize=True)
+    return path
+
+
 def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
     """Files that decode, and the others with their reason. Raises DataError when too many do not."""
     from mobilenets.data.images import inspect_all
@@ -92,38 +195,22 @@ def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
     return [fact.path for fact in facts if not fact.problem], bad
 
 
-def _write(out: Path, document: dict[str, Any]) -> None:
-    """Predictions as JSON, as CSV, or as a folder with both and the pictures. Raises StorageError."""
+def _write(out: Path, document: dict[str, Any], columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+    """Predictions as JSON, as CSV, or both in a folder. Raises StorageError."""
     match out.suffix.lower():
         case ".json":
             write_json(out, document)
         case ".csv":
-            write_text(out, _csv(document["predictions"]))
+            write_text(out, _csv(columns, rows))
         case _:
             write_json(out / "predictions.json", document)
-            write_text(out / "predictions.csv", _csv(document["predictions"]))
-            _draw(out, document["predictions"])
+            write_text(out / "predictions.csv", _csv(columns, rows))
 
 
-def _csv(predictions: list[dict[str, Any]]) -> str:
-    """One row per image."""
+def _csv(columns: Sequence[str], rows: list[dict[str, Any]]) -> str:
+    """One row per image, box or class."""
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, ["file", "index", "label", "score"], extrasaction="ignore", lineterminator="\n"
-    )
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(predictions)
+    writer.writerows(rows)
     return text.getvalue()
-
-
-def _draw(folder: Path, predictions: list[dict[str, Any]]) -> None:
-    """Each image with its label and score beneath, numbered so that equal names do not meet."""
-    from mobilenets.data.images import open_rgb
-    from mobilenets.reports.drawing import draw_prediction
-
-    digits = len(str(len(predictions)))
-    for number, item in enumerate(track(predictions, "drawing", len(predictions))):
-        picture = draw_prediction(open_rgb(Path(item["file"])), item["label"], item["score"])
-        name = f"{number:0{digits}}_{Path(item['file']).stem}.jpg"
-        with replacing(folder / name) as draft:
-            picture.save(draft, format="JPEG", quality=90)

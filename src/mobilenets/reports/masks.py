@@ -1,21 +1,24 @@
 """Masks: as palette pictures that hold class indices, and laid over the photograph with a legend."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mobilenets.data.dataset import IGNORED
 from mobilenets.reports.boxes import enlarged
 from mobilenets.reports.lettering import fitting, font
-from mobilenets.reports.palette import area_colour
+from mobilenets.reports.palette import Colour, area_colour
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IGNORED = 255  # the index of pixels that count for nothing
-VOID = (96, 100, 106)
+MANY = 60  # classes beyond which a legend of all would hide the picture
+VOID: Colour = (96, 100, 106)
 STRENGTH = 0.6  # of the colour over the photograph
 LETTERS, GROUND = (255, 255, 255), (28, 32, 38)
+
+Legend = Literal["present", "all", "none"]
 
 
 def palette_picture(mask: np.ndarray) -> "Image":
@@ -27,10 +30,13 @@ def palette_picture(mask: np.ndarray) -> "Image":
     return picture
 
 
-def draw_mask(image: "Image", mask: np.ndarray, labels: Sequence[str], *, legend: bool = True) -> "Image":
+def draw_mask(
+    image: "Image", mask: np.ndarray, labels: Sequence[str], *, legend: Legend = "present"
+) -> "Image":
     """A new RGB picture: the areas of `mask` (uint8 (H, W), of the image's size) tinted, their borders dark.
 
-    Beneath it, with `legend`, each class that is there with its share of the pixels that count.
+    The legend beneath names each class that is there with its share of the pixels that count, the largest
+    first; or all classes in their order, so that pictures of one size get legends of one size.
     """
     from PIL import Image
 
@@ -41,7 +47,13 @@ def draw_mask(image: "Image", mask: np.ndarray, labels: Sequence[str], *, legend
     mixed = under * (1 - strength) + tint * strength
     mixed[_borders(wide)] *= 0.35
     drawn = Image.fromarray(np.rint(mixed).astype(np.uint8))
-    return _with_legend(drawn, mask, labels) if legend else drawn
+    match legend:
+        case "present":
+            return _over_legend(drawn, _present(mask, labels))
+        case "all" if len(labels) <= MANY:
+            return _over_legend(drawn, [(area_colour(i), label) for i, label in enumerate(labels)])
+        case _:
+            return drawn
 
 
 def shares(mask: np.ndarray, classes: int) -> list[float]:
@@ -65,17 +77,20 @@ def _borders(mask: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _with_legend(picture: "Image", mask: np.ndarray, labels: Sequence[str]) -> "Image":
-    """The picture over rows of swatches with names and shares, the largest class first."""
-    from PIL import Image, ImageDraw
-
-    size = max(11, round(max(picture.size) / 52))
-    face, row, pad = font(size), round(size * 1.7), size // 2
+def _present(mask: np.ndarray, labels: Sequence[str]) -> list[tuple[Colour, str]]:
+    """Colour and text of each class that is there, the largest first."""
     amounts = shares(mask, len(labels))
     present = sorted((i for i, share in enumerate(amounts) if share), key=lambda i: -amounts[i])
     entries = [(area_colour(i), f"{labels[i]} {_percent(amounts[i])}") for i in present]
-    if (mask == IGNORED).any():
-        entries.append((VOID, "not labelled"))
+    return [*entries, (VOID, "not labelled")] if (mask == IGNORED).any() else entries
+
+
+def _over_legend(picture: "Image", entries: Sequence[tuple[Colour, str]]) -> "Image":
+    """The picture over rows of swatches with their texts."""
+    from PIL import Image, ImageDraw
+
+    size = max(12, round(max(picture.size) / 48))
+    face, row, pad = font(size), round(size * 1.7), size // 2
     spots, left, line = [], pad, 0
     for colour, text in entries:
         text = fitting(text, face, picture.width - 2 * pad - row)
