@@ -65,10 +65,11 @@ def test_every_field_is_checked():
     assert checked == {field.name for field in fields(Settings)}
 
 
+@pytest.mark.parametrize("task", ["classify", "detect", "segment", "embed"])
 @pytest.mark.parametrize("choose", [finetuning, from_scratch])
 @pytest.mark.parametrize("n", [0, 1, 20, 500, 5000, 1_000_000])
-def test_defaults_suit_any_number_of_images(choose, n):
-    settings = choose(n, 10)
+def test_defaults_suit_any_number_of_images(choose, n, task):
+    settings = choose(n, 10, task)
     assert 8 <= settings.batch_size <= 64
     assert settings.epochs >= 10
     assert n < 160 or n // settings.batch_size >= 10

@@ -23,7 +23,7 @@ def fit(
     ] = None,
     weights: options.StartWeights = "imagenet",
     width: options.Width = None,
-    resolution: options.Resolution = None,
+    resolution: options.InputSide = None,
     dialect: options.Dialect = None,
     val: options.Val = None,
     seed: options.Seed = 0,

@@ -19,7 +19,7 @@ def train(
     ] = "mobilenet_v3_large",
     weights: options.StartWeights = "imagenet",
     width: options.Width = None,
-    resolution: options.Side = 224,
+    resolution: options.InputSide = None,
     dialect: options.Dialect = None,
     out: options.RunFolder = Path("runs/train"),
     val: options.Val = None,

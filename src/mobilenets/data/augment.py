@@ -1,14 +1,19 @@
 """Random variations of training images, by name, with torchvision's transforms on uint8."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import cast
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
 
 from mobilenets.arch.preprocess import IMAGENET_MEAN
 from mobilenets.base.errors import UnknownName
+from mobilenets.data.dataset import IGNORED
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -44,6 +49,95 @@ def augmentation(name: str, size: int, erasing: float = 0.0, flip: bool = True) 
     if erasing:
         steps.append(v2.RandomErasing(erasing, scale=(0.02, 0.2), value=GREY))
     return cast("Transform", v2.Compose(steps))
+
+
+# How much smaller or larger scenes are shown, at most.
+ZOOMS = {"none": (1.0, 1.0), "light": (0.8, 1.5), "standard": (0.5, 2.0), "strong": (0.4, 3.0)}
+RATIO = 4 / 3  # by which a scene is widened or narrowed, at most
+
+
+@cache
+def scene_augmentation(name: str, side: int, erasing: float = 0.0, flip: bool = True) -> Callable[..., Any]:
+    """A transform of scenes: torchvision's Image with BoundingBoxes or a Mask, to (side, side) pixels.
+
+    "none" stretches the whole image. The others cut a window that may reach beyond the image and mirror
+    (unless `flip` is off); "standard" and "strong" also jitter colours. A box whose centre is cut off becomes
+    empty; beyond the image everything is grey, and 255 in the mask. Draws from torch's generator. Raises
+    UnknownName.
+    """
+    if name not in ZOOMS:
+        raise UnknownName("augmentation", name, AUGMENTATIONS)
+    if name == "none":
+        return cast("Callable[..., Any]", v2.Resize([side, side], antialias=True))
+    steps: list[torch.nn.Module] = [RandomWindow(side, ZOOMS[name], RATIO)]
+    if flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if name in ("standard", "strong"):
+        jitter = v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25)
+        steps.append(v2.RandomApply([jitter], p=0.5))
+    if erasing:
+        steps.append(v2.RandomErasing(erasing, scale=(0.02, 0.2), value=GREY))
+    return cast("Callable[..., Any]", v2.Compose(steps))
+
+
+class RandomWindow(v2.Transform):  # type: ignore[misc]  # torchvision has no types
+    """A window of the image's shape, up to `ratio`, scaled to a square; things come out larger by `zoom`.
+
+    A window larger than the image holds all of it, a smaller one lies within it.
+    """
+
+    def __init__(self, side: int, zoom: tuple[float, float], ratio: float) -> None:
+        super().__init__()
+        self.side, self.zoom, self.ratio = side, zoom, ratio
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Across and down: where the window lies, and what it leaves of the square."""
+        height, width = F.get_size(flat_inputs[0])
+        zoom = math.exp(_between(math.log(self.zoom[0]), math.log(self.zoom[1])))
+        stretch = math.exp(_between(-0.5, 0.5) * math.log(self.ratio))
+        return {"x": _span(width, width / zoom * stretch, self.side),
+                "y": _span(height, height / zoom / stretch, self.side)}  # fmt: skip
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """What the window shows of an image, mask or boxes."""
+        x, y = params["x"], params["y"]
+        if isinstance(inpt, tv_tensors.BoundingBoxes):
+            centres = (inpt[:, :2] + inpt[:, 2:]) / 2 - torch.tensor([x.first, y.first])
+            inside = ((centres >= 0) & (centres < torch.tensor([x.length, y.length]))).all(dim=1)
+            inpt = tv_tensors.wrap(inpt * inside[:, None], like=inpt)
+        shown = F.resized_crop(inpt, y.first, x.first, y.length, x.length, [y.shown, x.shown], antialias=True)
+        fill = IGNORED if isinstance(inpt, tv_tensors.Mask) else list(GREY)
+        shown = F.pad(shown, [x.before, y.before, x.after, y.after], fill=fill)
+        if isinstance(shown, tv_tensors.Image):
+            # Cached pixels lie channels last: quickest to scale, but a third slower to jitter.
+            return tv_tensors.wrap(shown.contiguous(), like=shown)
+        return shown
+
+
+class Span(NamedTuple):
+    """Along one side: first pixel and number of pixels cut from the image; pixels of the result before them,
+    of them and after them.
+    """
+
+    first: int
+    length: int
+    before: int
+    shown: int
+    after: int
+
+
+def _span(image: int, window: float, side: int) -> Span:
+    """A window at a random place within the image, or with the image at a random place within it."""
+    start = _between(0, image - window)
+    first, last = max(0, round(start)), min(image, max(1, round(start + window)))
+    shown = max(1, min(side, round((last - first) / window * side)))
+    before = max(0, min(side - shown, round(-start / window * side)))
+    return Span(first, last - first, before, shown, side - shown - before)
+
+
+def _between(low: float, high: float) -> float:
+    """A number between two, in whichever order they come, from torch's generator."""
+    return low + (high - low) * torch.rand(()).item()
 
 
 def may_flip(labels: Sequence[str]) -> bool:

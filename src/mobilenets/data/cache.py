@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.base.console import track
 from mobilenets.base.errors import StorageError
 from mobilenets.base.files import cache_folder, replacing
+from mobilenets.data.dataset import MaskedSample
 from mobilenets.data.images import open_rgb
 from mobilenets.data.preprocess import resized
 
@@ -29,31 +31,33 @@ SUFFIX = ".pixels"
 
 @dataclass(frozen=True)
 class ImageCache:
-    """Images one behind the other in `buffer` (uint8), each as rows of pixels of three bytes.
+    """Images one behind the other in `buffer` (uint8), each as rows of pixels of `channels` bytes.
 
-    `sizes` is (N, 2): height and width, whose lesser is `record.resize`. `starts` is (N,).
+    `sizes` is (N, 2): height and width. `starts` is (N,).
     """
 
     buffer: np.ndarray
     sizes: np.ndarray
     starts: np.ndarray
+    channels: int = 3
 
     def __len__(self) -> int:
         """How many images."""
         return len(self.sizes)
 
     def __getitem__(self, index: int) -> Tensor:
-        """One image: uint8 (3, H, W), channels last in memory, not to be written to."""
+        """One image: uint8 (channels, H, W), channels last in memory, not to be written to."""
         height, width = self.sizes[index].tolist()
         start = int(self.starts[index])
-        flat = torch.frombuffer(self.buffer, dtype=torch.uint8, count=3 * height * width, offset=start)
-        return flat.view(height, width, 3).permute(2, 0, 1)
+        count = self.channels * height * width
+        flat = torch.frombuffer(self.buffer, dtype=torch.uint8, count=count, offset=start)
+        return flat.view(height, width, self.channels).permute(2, 0, 1)
 
     def __reduce__(self) -> tuple[Callable[..., "ImageCache"], tuple[Any, ...]]:
         """What reaches a worker process that is not forked: the name of a mapped file, not its content."""
         if isinstance(self.buffer, np.memmap):
-            return _reopened, (Path(str(self.buffer.filename)), len(self))
-        return ImageCache, (self.buffer, self.sizes, self.starts)
+            return _reopened, (Path(str(self.buffer.filename)), len(self), self.channels)
+        return ImageCache, (self.buffer, self.sizes, self.starts, self.channels)
 
 
 def build_cache(paths: Sequence[Path], record: Preprocess, limit_bytes: int = LIMIT) -> ImageCache:
@@ -63,32 +67,82 @@ def build_cache(paths: Sequence[Path], record: Preprocess, limit_bytes: int = LI
     the images and by the record. Raises DataError naming an image that cannot be decoded, StorageError when
     the disk refuses.
     """
-    file = cache_folder() / "decoded" / f"{_key(paths, record)}{SUFFIX}"
-    if stored := _opened(file, len(paths)):
+    terms = f"{record.resize} {record.interpolation} {record.fit}"
+    return _built(paths, paths, lambda path: np.asarray(resized(record, open_rgb(path))), terms, limit_bytes)
+
+
+def build_whole(paths: Sequence[Path], longest: int, limit_bytes: int = LIMIT) -> ImageCache:
+    """Every image in its own shape, upright RGB, its longer side at most `longest` pixels; else as
+    `build_cache`.
+    """
+
+    def decode(path: Path) -> np.ndarray:
+        """One image, scaled down."""
+        image = open_rgb(path)
+        return np.asarray(image.resize(shrunk(image.size, longest), Image.Resampling.BILINEAR))
+
+    return _built(paths, paths, decode, f"whole {longest}", limit_bytes)
+
+
+def build_masks(samples: Sequence[MaskedSample], longest: int, limit_bytes: int = LIMIT) -> ImageCache:
+    """The mask of every sample, one byte a pixel, scaled by the nearest pixel to the size that `build_whole`
+    gives its image; else as there.
+    """
+    from mobilenets.data.masks import read_mask
+
+    def decode(sample: MaskedSample) -> np.ndarray:
+        """One mask, scaled down."""
+        mask = Image.fromarray(read_mask(sample))
+        return np.asarray(mask.resize(shrunk(mask.size, longest), Image.Resampling.NEAREST))[..., None]
+
+    meant = hashlib.sha256(repr([(s.coding, s.shapes, s.rest) for s in samples]).encode()).hexdigest()
+    paths = [sample.mask for sample in samples]
+    return _built(samples, paths, decode, f"masks {longest} {meant}", limit_bytes, channels=1)
+
+
+def shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Width and height with the same ratio and the longer at most `longest`."""
+    share = min(1.0, longest / max(size))
+    return max(1, round(size[0] * share)), max(1, round(size[1] * share))
+
+
+def _built(
+    items: Sequence[Any],
+    paths: Sequence[Path],
+    decode: Callable[[Any], np.ndarray],
+    terms: str,
+    limit_bytes: int,
+    channels: int = 3,
+) -> ImageCache:
+    """What `decode` makes of every item, uint8 (H, W, channels). `paths` and `terms` decide its content."""
+    file = cache_folder() / "decoded" / f"{_key(paths, terms)}{SUFFIX}"
+    if stored := _opened(file, len(items), channels):
         return stored
-    images = _decoded(paths, record)
+    images = _decoded(items, decode)
     held: list[np.ndarray] = []
     total = 0
     for image in images:
         held.append(image)
         total += image.nbytes
         if total > limit_bytes:
-            return _on_disk(file, held, images, len(paths))
-    return _in_memory(held)
+            return _on_disk(file, held, images, len(items), channels)
+    return _in_memory(held, channels)
 
 
-def _in_memory(images: list[np.ndarray]) -> ImageCache:
+def _in_memory(images: list[np.ndarray], channels: int) -> ImageCache:
     """One buffer of all images, each freed as it is copied."""
     sizes = _sizes(images)
-    starts = _starts(sizes)
+    starts = _starts(sizes, channels)
     buffer = np.empty(sum(image.nbytes for image in images), np.uint8)
     for index, start in enumerate(starts):
         image, images[index] = images[index], _NOTHING
         buffer[start : start + image.nbytes] = image.ravel()
-    return ImageCache(buffer, sizes, starts)
+    return ImageCache(buffer, sizes, starts, channels)
 
 
-def _on_disk(file: Path, held: list[np.ndarray], rest: Iterator[np.ndarray], count: int) -> ImageCache:
+def _on_disk(
+    file: Path, held: list[np.ndarray], rest: Iterator[np.ndarray], count: int, channels: int
+) -> ImageCache:
     """The images held so far and the rest written to `file`, sizes last, then mapped.
 
     They are written, not stored through the mapping: a full disk then is an error rather than a fatal signal.
@@ -99,12 +153,12 @@ def _on_disk(file: Path, held: list[np.ndarray], rest: Iterator[np.ndarray], cou
         held.clear()
         sizes += [_put(out, image) for image in rest]
         out.write(np.array(sizes, np.int64).tobytes())
-    return _reopened(file, count)
+    return _reopened(file, count, channels)
 
 
-def _reopened(file: Path, count: int) -> ImageCache:
+def _reopened(file: Path, count: int, channels: int) -> ImageCache:
     """The cache in a file that was written before. Raises StorageError when it is not whole any more."""
-    if stored := _opened(file, count):
+    if stored := _opened(file, count, channels):
         return stored
     raise StorageError(f"{file} cannot be read back; delete it and run the same command again")
 
@@ -115,7 +169,7 @@ def _put(out: BinaryIO, image: np.ndarray) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def _opened(file: Path, count: int) -> ImageCache | None:
+def _opened(file: Path, count: int, channels: int) -> ImageCache | None:
     """The cache in a file, or None where there is none that is whole."""
     try:
         # Copy on write: torch warns of memory it may not write to
@@ -127,21 +181,17 @@ def _opened(file: Path, count: int) -> ImageCache | None:
     if body < 0:
         return None
     sizes = np.frombuffer(buffer[body:].tobytes(), np.int64).reshape(count, 2)
-    sound = bool(((sizes > 0) & (sizes <= body)).all()) and 3 * sum(h * w for h, w in sizes.tolist()) == body
-    return ImageCache(buffer, sizes, _starts(sizes)) if sound else None
+    pixels = sum(height * width for height, width in sizes.tolist())
+    sound = bool(((sizes > 0) & (sizes <= body)).all()) and channels * pixels == body
+    return ImageCache(buffer, sizes, _starts(sizes, channels), channels) if sound else None
 
 
-def _decoded(paths: Sequence[Path], record: Preprocess) -> Iterator[np.ndarray]:
-    """Each image as uint8 (H, W, 3), in order; a bounded number are under way at once."""
-
-    def decode(path: Path) -> np.ndarray:
-        """One image, scaled."""
-        return np.asarray(resized(record, open_rgb(path)))
-
+def _decoded(items: Sequence[Any], decode: Callable[[Any], np.ndarray]) -> Iterator[np.ndarray]:
+    """Each item decoded, in order; a bounded number are under way at once."""
     step = 256
     with ThreadPool() as pool:
-        chunks = (pool.map(decode, paths[start : start + step]) for start in range(0, len(paths), step))
-        yield from track((image for chunk in chunks for image in chunk), "decoding images", len(paths))
+        chunks = (pool.map(decode, items[start : start + step]) for start in range(0, len(items), step))
+        yield from track((image for chunk in chunks for image in chunk), "decoding images", len(items))
 
 
 def _sizes(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -149,16 +199,16 @@ def _sizes(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([image.shape[:2] for image in images], np.int64).reshape(-1, 2)
 
 
-def _starts(sizes: np.ndarray) -> np.ndarray:
+def _starts(sizes: np.ndarray, channels: int) -> np.ndarray:
     """Where each image begins in the buffer (N,)."""
-    lengths = 3 * sizes.prod(axis=1)
+    lengths = channels * sizes.prod(axis=1)
     starts: np.ndarray = np.cumsum(lengths) - lengths
     return starts
 
 
-def _key(paths: Sequence[Path], record: Preprocess) -> str:
+def _key(paths: Sequence[Path], terms: str) -> str:
     """What decides the cached pixels, as hex digits."""
-    digest = hashlib.sha256(f"{record.resize} {record.interpolation} {PIL.__version__}".encode())
+    digest = hashlib.sha256(f"{terms} {PIL.__version__}".encode())
     for path in paths:
         facts = path.stat()
         digest.update(os.fsencode(path.resolve()) + f"\0{facts.st_size} {facts.st_mtime_ns}\n".encode())

@@ -1,5 +1,6 @@
 """Which network of the zoo fits a budget: shortlisted by cost, measured on the target before any training."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from mobilenets.jobs.known import published_accuracy
 if TYPE_CHECKING:
     from mobilenets.runtimes import Target
 
-RESOLUTIONS = (224, 192, 160, 128, 96)  # tried in turn where the user leaves the choice to us
+# Input sides, tried in turn where the user leaves the choice to us.
+RESOLUTIONS = {
+    "classify": (224, 192, 160, 128, 96),
+    "detect": (320, 256, 224, 192),
+    "segment": (384, 320, 256, 224),
+    "embed": (224, 192, 160, 128, 96),
+}
 # What is chosen among: the families with which the whole way from images to a file was measured. Others are
 # taken when they are asked for by name.
 FAMILIES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
@@ -70,12 +77,20 @@ class Candidate:
         return (True, self.top1) if self.top1 is not None else (False, float(cost(self.arch).macs))
 
 
-def candidates(pins: Pins, resolution: int) -> list[Candidate]:
-    """The networks to choose from, the most capable first: the one that is pinned, or FAMILIES."""
+def as_it_is(arch: Arch) -> Arch:
+    """The network with the head it has."""
+    return arch
+
+
+def candidates(pins: Pins, resolution: int, headed: Callable[[Arch], Arch] = as_it_is) -> list[Candidate]:
+    """The networks to choose from, the most capable first: the one that is pinned, or FAMILIES.
+
+    `headed` puts the head on that they will have; what is published of them is for their own.
+    """
     families = [pins.model] if pins.model else list(FAMILIES)
     widths = [pins.width] if pins.model or pins.width else list(WIDTHS)
     found = [
-        _candidate(find(name, width, resolution, dialect=pins.dialect), name, width)
+        _candidate(find(name, width, resolution, dialect=pins.dialect), name, width, headed)
         for name in families
         for width in widths
     ]
@@ -83,8 +98,14 @@ def candidates(pins: Pins, resolution: int) -> list[Candidate]:
     return sorted(found if pins.model else known or found, key=lambda one: one.worth, reverse=True)
 
 
-def choose(run: Run, budget: Budget, pins: Pins) -> Arch:
-    """The most capable network whose measured latency is within the budget less its margin.
+def choose(
+    run: Run,
+    budget: Budget,
+    pins: Pins,
+    headed: Callable[[Arch], Arch] = as_it_is,
+    sides: Sequence[int] = RESOLUTIONS["classify"],
+) -> Arch:
+    """The most capable network whose latency, measured with its head, is within the budget less its margin.
 
     Written to candidates.json with all that was measured; a second call reads it there.
     Raises BudgetError naming the closest when nothing fits.
@@ -92,8 +113,8 @@ def choose(run: Run, budget: Budget, pins: Pins) -> Arch:
     if stored := read(run.candidates):
         return codec.decode(stored["arch"])
     seen: list[Candidate] = []
-    for side in [pins.resolution] if pins.resolution else RESOLUTIONS:
-        measured, chosen = _search(candidates(pins, side), budget)
+    for side in [pins.resolution] if pins.resolution else sides:
+        measured, chosen = _search(candidates(pins, side, headed), budget)
         seen += measured
         if chosen is not None:
             _write(run, seen, chosen, budget)
@@ -102,13 +123,14 @@ def choose(run: Run, budget: Budget, pins: Pins) -> Arch:
     raise BudgetError(_nothing_fits(closest, budget))
 
 
-def _candidate(arch: Arch, name: str, width: float | None) -> Candidate:
+def _candidate(arch: Arch, name: str, width: float | None, headed: Callable[[Arch], Arch]) -> Candidate:
     """A network and its published accuracy."""
     from mobilenets.arch.zoo import ALIASES
 
     settled = width or ALIASES.get(name, (name, {}))[1].get("width", 1.0)
     accuracy = published_accuracy(arch, settled)
-    return Candidate(arch, settled, accuracy.top1 if accuracy else None, accuracy.source if accuracy else "")
+    top1, source = (accuracy.top1, accuracy.source) if accuracy else (None, "")
+    return Candidate(headed(arch), settled, top1, source)
 
 
 def _search(listed: list[Candidate], budget: Budget) -> tuple[list[Candidate], Candidate | None]:

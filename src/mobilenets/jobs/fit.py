@@ -1,6 +1,7 @@
 """`mobilenets fit`: from a folder of images and a latency budget to a verified file for a phone."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,23 @@ from mobilenets.base.errors import UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, mark, open_run
 from mobilenets.jobs.budget import parse_budget
-from mobilenets.jobs.choose import Budget, Pins, choose
-from mobilenets.jobs.start import check_settings, check_task, check_weights, command, read_data
+from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
+from mobilenets.jobs.start import (
+    check_settings,
+    check_task,
+    check_weights,
+    command,
+    fitted_head,
+    read_data,
+)
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
 from mobilenets.jobs.train import train_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mobilenets.data.dataset import Dataset
+    from mobilenets.jobs.score import Scored
     from mobilenets.runtimes import Target
 
 LATENCY_SECONDS = 3.0
@@ -44,8 +55,8 @@ def fit(
 
     Every stage leaves its result in `out` and is not repeated by a second call. `model`, `width` and
     `resolution` pin what would be chosen; `margin` is the share of the budget kept free. `value` in the
-    result is top-1 from 0 to 1 of the exported file, run by its own runtime, on the test split (val where
-    there is none).
+    result is the task's `metric` (top1, mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its
+    own runtime, on the test split (val where there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
     """
     from mobilenets.reports import write_report
@@ -69,15 +80,17 @@ def fit(
         "seed": seed,
         "settings": settings or {},
     }
-    found = read_data(data, val, seed)
+    found = read_data(data, val, seed, task)
+    headed, sides = partial(fitted_head, task=task, dataset=found.dataset), RESOLUTIONS[task]
     if weights not in ("imagenet", "none"):
-        check_weights(find(str(model), width, resolution or 224, dialect=dialect), weights, Path(out))
+        pinned = find(str(model), width, resolution or sides[0], dialect=dialect)
+        check_weights(headed(pinned), weights, Path(out))
     run = open_run(Path(out), asked)
     found.write(run)
     dataset = found.dataset
     mark(run, "choose", "running")
-    arch = choose(run, Budget(budget_ms, wanted, margin), pins)
-    train_in(run, dataset, arch, weights, seed, settings, may_lack=True)
+    arch = choose(run, Budget(budget_ms, wanted, margin), pins, headed, sides)
+    train_in(run, task, dataset, arch, weights, seed, settings, may_lack=True)
     if not run.result.exists():
         mark(run, "verify", "running")
         write_json(run.result, verify(run, dataset, wanted, budget_ms))
@@ -88,8 +101,8 @@ def fit(
 
 
 def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | None) -> dict[str, Any]:
-    """Export the run's model, then measure the file itself: accuracy on the held-out images, latency on the
-    target.
+    """Export the run's model, then measure the file itself: its metric on the held-out images, its latency on
+    the target.
     """
     import torch
 
@@ -98,6 +111,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
     from mobilenets.jobs.score import score
     from mobilenets.nn import load_model
     from mobilenets.runtimes import open_session, parse_target
+    from mobilenets.tasks import get
 
     network, card = load_model(run.weights)
     samples = dataset.split(dataset.held_out)
@@ -108,13 +122,14 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
     scored = score(session, dataset, dataset.held_out, path.name)
     timing = measure(session, seconds=LATENCY_SECONDS)
     in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
-    write_card(path, cards.with_metric(card, "top1", scored.top1, len(samples), dataset.held_out))
+    metric = get(card.task).metric
+    write_card(path, cards.with_metric(card, metric, scored.value, len(samples), dataset.held_out))
     parity = exported.parity
     return {
-        "task": "classify",
+        "task": card.task,
         "artifact": path.relative_to(run.folder).as_posix(),
-        "metric": "top1",
-        "value": scored.top1,
+        "metric": metric,
+        "value": scored.value,
         "n": len(samples),
         "split": dataset.held_out,
         "target": str(target),
@@ -123,12 +138,20 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
         "budget_ms": budget_ms,
         "met": None if budget_ms is None else timing.median_ms <= budget_ms,
         "weights": card.weights,
-        "torch_value": score(in_torch, dataset, dataset.held_out).top1,
+        "torch_value": score(in_torch, dataset, dataset.held_out).value,
         "parity": {"n": parity.n, "max_abs": parity.max_abs, "agreement": parity.agreement},
-        "confusion": scored.confusion(),
-        "predictions": scored.predictions(samples, dataset.root),
+        **_judgement(scored, samples, dataset.root),
         "command": command(),
     }
+
+
+def _judgement(scored: "Scored", samples: "Sequence[Any]", root: Path) -> dict[str, Any]:
+    """What the task has to say of the held-out images."""
+    from mobilenets.tasks import classify
+
+    if isinstance(scored, classify.Scored):
+        return {"confusion": scored.confusion(), "predictions": scored.predictions(samples, root)}
+    return scored.document()
 
 
 def _check(model: str | None, width: float | None, resolution: int | None, dialect: str | None, weights: str,

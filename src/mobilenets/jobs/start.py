@@ -2,19 +2,21 @@
 
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import card as cards
 from mobilenets.arch import codec
 from mobilenets.arch.card import Card
+from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
 from mobilenets.base.run import Run
+from mobilenets.tasks import TASKS
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from mobilenets.nn import Network
     from mobilenets.training.settings import Settings
 
-TASKS = ("classify",)
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
 # are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
 SHOWN = 0.93
@@ -49,14 +50,14 @@ def check_weights(arch: Arch, weights: str, out: Path) -> None:
         _load(build(arch), weights)
 
 
-def read_data(data: str | Path, val: float | None, seed: int) -> "Data":
-    """The dataset at a path, or the embedded one by its name. Says which files were left out. Raises
-    DataError.
+def read_data(data: str | Path, val: float | None, seed: int, task: str = "classify") -> "Data":
+    """The dataset at a path, or the embedded one by its name, with the annotations that a task needs. Says
+    which files were left out. Raises DataError.
     """
     from mobilenets.data.load import find_source, load_dataset
 
     source = find_source(data)
-    dataset, left_out = load_dataset(source, val, seed)
+    dataset, left_out = load_dataset(source, val, seed, task)
     for finding in left_out:
         say(f"left out {finding.file}: {finding.message}")
     return Data(source, dataset, left_out)
@@ -84,8 +85,21 @@ class Data:
         write_json(run.dataset, document)
 
 
-def open_network(arch: Arch, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool
-                 ) -> tuple["Network", Card]:  # fmt: skip
+def fitted_head(arch: Arch, task: str, dataset: "Dataset") -> Arch:
+    """`arch` with the head of a task for the classes of a dataset; a detector's boxes suit those to learn.
+
+    Raises ArchError where the network cannot carry it.
+    """
+    options: dict[str, Any] = {}
+    if task == "detect":
+        from mobilenets.tasks.detect.task import scales
+
+        options["scales"] = scales(dataset.train)
+    return with_head(arch, task, len(dataset.labels), **options)
+
+
+def open_network(arch: Arch, task: str, labels: tuple[str, ...], weights: str, seed: int, run: Run, *,
+                 may_lack: bool) -> tuple["Network", Card]:  # fmt: skip
     """A network to train and its card, written into the run as arch.json and card.json.
 
     `weights` is "imagenet", "none", a published name or a file. With `may_lack`, published weights that
@@ -104,7 +118,8 @@ def open_network(arch: Arch, labels: tuple[str, ...], weights: str, seed: int, r
             _load(network, weights)
         return network, card
     origin = _try_load(network, weights) if may_lack else _load(network, weights)
-    card = Card("classify", arch, labels, _record(arch, origin.preprocess if origin else None),
+    named = labels if arch.head.classes else ()  # vectors name no classes
+    card = Card(task, arch, named, _record(arch, task, origin.preprocess if origin else None),
                 weights=origin.description if origin else "none", command=command())  # fmt: skip
     write_text(run.arch, codec.dumps(arch, indent=2) + "\n")
     write_text(run.card, cards.dumps(card) + "\n")
@@ -116,7 +131,7 @@ def settings_for(card: Card, dataset: "Dataset", seed: int, given: dict[str, Any
     from mobilenets.training import settings
 
     choose = settings.from_scratch if card.weights == "none" else settings.finetuning
-    chosen = choose(len(dataset.train), len(dataset.labels))
+    chosen = choose(len(dataset.train), len(dataset.labels), card.task)
     return settings.override(chosen, **{"seed": seed, **(given or {})})
 
 
@@ -144,9 +159,11 @@ def _try_load(network: "Network", weights: str) -> Any:
         return None
 
 
-def _record(arch: Arch, published: Preprocess | None) -> Preprocess:
-    """Nearly the whole image at the network's resolution, in the colours that the weights were trained on."""
-    side, whole = arch.resolution, round(arch.resolution / SHOWN)
-    if published is None:
-        return Preprocess(side, whole)
-    return Preprocess(side, whole, published.interpolation, published.mean, published.std)
+def _record(arch: Arch, task: str, published: Preprocess | None) -> Preprocess:
+    """Nearly the whole image at the network's resolution, all of it for boxes and masks, in the colours that
+    the weights were trained on.
+    """
+    side, known = arch.resolution, published or Preprocess(arch.resolution, arch.resolution)
+    if task in ("detect", "segment"):
+        return replace(known, crop=side, resize=side, fit="stretch")
+    return replace(known, crop=side, resize=round(side / SHOWN), fit="crop")

@@ -3,19 +3,21 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.arch import edit
 from mobilenets.arch.card import Card
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import Interrupted, MobilenetsError
 from mobilenets.base.run import Run, mark, open_run
+from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
     check_settings,
     check_task,
     check_weights,
+    fitted_head,
     open_network,
     read_data,
     settings_for,
 )
+from mobilenets.tasks import get
 
 if TYPE_CHECKING:
     from mobilenets.arch.spec import Arch
@@ -30,7 +32,7 @@ def train(
     model: str = "mobilenet_v3_large",
     weights: str = "imagenet",
     width: float | None = None,
-    resolution: int = 224,
+    resolution: int | None = None,
     dialect: str | None = None,
     out: str | Path = "runs/train",
     val: float | None = None,
@@ -41,13 +43,15 @@ def train(
     returns.
 
     `weights` is "imagenet" (published ones), "none", a published name or a file. `settings` override those
-    that are chosen for the data and the weights. The result's `top1` is a share from 0 to 1 on the val split.
+    that are chosen for the data, the task and the weights. The result's `metric` names what is measured on
+    the val split (top1, mAP50, mIoU, recall1); it is there by that name, from 0 to 1.
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
     check_settings(settings)
-    arch = find(model, width, resolution, dialect=dialect)
-    found = read_data(data, val, seed)
+    arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
+    found = read_data(data, val, seed, task)
+    arch = fitted_head(arch, task, found.dataset)
     check_weights(arch, weights, Path(out))
     asked = {
         "verb": "train",
@@ -64,13 +68,14 @@ def train(
     }
     run = open_run(Path(out), asked)
     found.write(run)
-    trained, card = train_in(run, found.dataset, arch, weights, seed, settings, may_lack=False)
+    trained, card = train_in(run, task, found.dataset, arch, weights, seed, settings, may_lack=False)
+    metric = get(task).metric
     return {
         "task": task,
         "model": str(run.weights),
         "run": str(run.folder),
-        "metric": "top1",
-        "top1": trained.metric,
+        "metric": metric,
+        metric: trained.metric,
         "split": "val",
         "n": len(found.dataset.val),
         "epochs": trained.epochs,
@@ -82,6 +87,7 @@ def train(
 
 def train_in(
     run: Run,
+    task: str,
     dataset: "Dataset",
     arch: "Arch",
     weights: str,
@@ -93,8 +99,7 @@ def train_in(
     """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
     from mobilenets import training
 
-    network, card = open_network(edit.classes(arch, len(dataset.labels)), dataset.labels, weights, seed, run,
-                                 may_lack=may_lack)  # fmt: skip
+    network, card = open_network(arch, task, dataset.labels, weights, seed, run, may_lack=may_lack)
     chosen = settings_for(card, dataset, seed, settings)
     mark(run, "train", "running")
     try:

@@ -16,4 +16,16 @@ def get(name: str) -> "Task":
         from mobilenets.tasks.classify import Classify
 
         return Classify()
+    if name == "detect":
+        from mobilenets.tasks.detect.task import Detect
+
+        return Detect()
+    if name == "segment":
+        from mobilenets.tasks.segment import Segment
+
+        return Segment()
+    if name == "embed":
+        from mobilenets.tasks.embed import Embed
+
+        return Embed()
     raise UnknownName("task", name, TASKS)

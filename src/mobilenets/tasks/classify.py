@@ -136,6 +136,16 @@ class Scored:
         """The share of images whose highest class is the true one."""
         return float((self.predicted == self.truth).mean())
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Top-1 and top-5 by name."""
+        return {"top1": self.top1, "top5": self.top(5)}
+
+    @property
+    def value(self) -> float:
+        """The metric that decides."""
+        return self.top1
+
     def top(self, k: int) -> float:
         """The share of images whose true class is among the `k` highest; all are, where there are no more."""
         return float((ranked(self.scores)[:, :k] == self.truth[:, None]).any(axis=1).mean())

@@ -42,6 +42,7 @@ WHOLES = {
     "seed": (0, 2**63 - 1),
 }
 SWITCHES = ("decay_depthwise", "channels_last")
+SCENES = ("detect", "segment")  # tasks that see whole images with several things on them
 FEW = 20_000  # images: below, variety comes from seeing them often, and much of it only slows the learning
 HARMLESS = ("workers", "checkpoint_seconds")  # may differ between a run and its resumption
 
@@ -105,11 +106,13 @@ class Settings:
         object.__setattr__(self, "resolution_schedule", _stages(self.resolution_schedule))
 
 
-def finetuning(n_train: int, classes: int) -> Settings:
+def finetuning(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for a network that brings weights, to be fitted to `n_train` images of `classes` classes.
 
     Few images are seen more often, in smaller batches, and leave the first blocks as they came.
     """
+    if task in SCENES:
+        return _of_scenes(n_train, task)
     few = n_train < FEW
     return Settings(
         epochs=min(60, max(10, round(85_000 / max(n_train, 1)))),
@@ -126,8 +129,11 @@ def finetuning(n_train: int, classes: int) -> Settings:
     )
 
 
-def from_scratch(n_train: int, classes: int) -> Settings:
+def from_scratch(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for a network that knows nothing yet: more epochs, faster averaging of the batch norms."""
+    if task in SCENES:
+        known = _of_scenes(n_train, task)
+        return replace(known, epochs=3 * known.epochs, warmup_epochs=3.0, head_lr_factor=1.0, freeze_stride=0)
     few = n_train < FEW
     return Settings(
         epochs=min(200, max(30, round(200_000 / max(n_train, 1)))),
@@ -139,6 +145,22 @@ def from_scratch(n_train: int, classes: int) -> Settings:
         augment="light" if few else "standard",
         norm_momentum=0.1,
         label_smoothing=0.1 if classes > 2 else 0.05,
+    )
+
+
+def _of_scenes(n_train: int, task: str) -> Settings:
+    """Fine-tuning to boxes or masks: larger images, so fewer of them in a batch and in all."""
+    return Settings(
+        epochs=min(150, max(12, round(18_000 / max(n_train, 1)))),
+        batch_size=_batch(n_train, 16),
+        lr=1e-3,
+        head_lr_factor=3.0,  # it begins with nothing
+        weight_decay=0.05,
+        ema_decay=0.995 if n_train < FEW else 0.999,
+        augment="light" if task == "detect" else "standard",
+        norm_momentum=0.1,
+        label_smoothing=0.0,
+        freeze_stride=2 if n_train < FEW else 0,
     )
 
 

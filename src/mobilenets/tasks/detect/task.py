@@ -1,5 +1,6 @@
 """Detection as the training loop sees it."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,22 @@ def pixel_anchors(card: Card) -> Tensor:
 def scores_of(logits: Tensor, scoring: Scoring) -> Tensor:
     """Probabilities (..., N, classes) without background, from the logits (..., N, K) of a head."""
     return logits.sigmoid() if scoring == "sigmoid" else logits.softmax(dim=-1)[..., 1:]
+
+
+def scales(samples: Sequence[BoxedSample], maps: int = 6) -> tuple[float, ...]:
+    """Sizes of anchors as shares of the image's side, one for each map and one more, that suit some boxes.
+
+    They rise by the same factor to the whole image, from twice the size that one box in twenty falls below
+    (the finest map halves it again), but from 0.1 at least and 0.2, SSD's own, at most.
+    """
+    sizes = [
+        math.sqrt((box.x2 - box.x1) * (box.y2 - box.y1) / (sample.width * sample.height))
+        for sample in samples
+        for box in sample.boxes
+    ]
+    small = sorted(sizes)[len(sizes) // 20] if sizes else 0.1
+    first = min(0.2, max(0.1, 2 * small))
+    return tuple(round(first ** (1 - index / maps), 4) for index in range(maps + 1))
 
 
 class Multibox(nn.Module):
