@@ -12,7 +12,7 @@ import pytest
 
 from mobilenets.base import files
 from mobilenets.base.errors import RunError, StorageError
-from mobilenets.base.files import read_json, replacing, write_bytes, write_json, write_text
+from mobilenets.base.files import filling, read_json, replacing, write_bytes, write_json, write_text
 
 
 def left_behind(folder):
@@ -128,6 +128,30 @@ def test_drafts_of_the_dead_are_removed_by_the_next_writer_and_young_ones_are_no
         os.utime(draft, (time.time() - 2 * files.STALE_SECONDS,) * 2)
     write_text(path, "new")
     assert sorted(left_behind(tmp_path)) == [".b.1.part", ".odd[1]*.bin.2.part"]
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    with filling(tmp_path / "set") as draft:
+        (draft / "a.txt").write_text("a")
+        assert not (tmp_path / "set").exists()
+    assert (tmp_path / "set/a.txt").read_text() == "a"
+    with pytest.raises(ZeroDivisionError), filling(tmp_path / "other") as draft:
+        (draft / "b.txt").write_text(str(1 / 0))
+    with pytest.raises(StorageError, match=r"cannot write .*set: "), filling(tmp_path / "set") as draft:
+        (draft / "b.txt").touch()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "set",
+        "set/a.txt",
+    ]
+
+
+def test_folders_of_killed_makers_are_removed(tmp_path):
+    for name, age in (("old", files.STALE_SECONDS + 60), ("new", 0)):
+        (tmp_path / f".set.{name}.part").mkdir()
+        os.utime(tmp_path / f".set.{name}.part", (0, time.time() - age))
+    with filling(tmp_path / "set"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".set.new.part", "set"]
 
 
 def test_names_that_are_not_utf8_are_written_as_valid_json(tmp_path):

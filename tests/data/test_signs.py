@@ -4,7 +4,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import numpy as np
@@ -130,14 +129,6 @@ def test_a_disk_that_refuses_is_one_line(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_drafts_of_killed_makers_are_removed(home, tmp_path):
-    for name, age in (("old", generate.ABANDONED + 60), ("new", 0)):
-        (tmp_path / f".signs.{name}").mkdir()
-        os.utime(tmp_path / f".signs.{name}", (0, time.time() - age))
-    generate._sweep(tmp_path / "signs")
-    assert [path.name for path in tmp_path.iterdir()] == [".signs.new"]
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):

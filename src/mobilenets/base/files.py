@@ -4,6 +4,8 @@ import glob
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,6 +60,36 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes `folder` in one step; that may be absent or empty before.
+
+    On any failure nothing is left. Raises StorageError when the disk refuses or `folder` holds something.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_folders(folder)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+        try:
+            yield draft
+            draft.chmod(0o755)
+            draft.rename(folder)
+            _sync_folder(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {folder}: {error.strerror or error}; free some space or choose another folder"
+        ) from error
+
+
+def _sweep_folders(folder: Path) -> None:
+    """Remove the drafts of `folder` whose makers were killed."""
+    for draft in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        if time.time() - draft.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

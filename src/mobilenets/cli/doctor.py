@@ -1,14 +1,26 @@
 """`mobilenets doctor`."""
 
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from mobilenets.cli.options import Data
 
 SHOWN = 5  # places named per kind of finding; --json has all
 
 
-def doctor(data: Data) -> dict[str, Any]:
+def doctor(
+    data: Data,
+    *,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="classify, detect, segment or embed; if not given, what the data set is laid out for.",
+        ),
+    ] = None,
+) -> dict[str, Any]:
     """Check a dataset: what is wrong with it, where, and what to do.
 
     Exit code 1 when there are errors; warnings and notes do not count.
@@ -16,10 +28,12 @@ def doctor(data: Data) -> dict[str, Any]:
     For example:
 
       mobilenets doctor photos
+
+      mobilenets doctor cells --task detect
     """
     from mobilenets.jobs.doctor import doctor as job
 
-    return job(data)
+    return job(data, task=task)
 
 
 def show(document: dict[str, Any]) -> None:

@@ -37,10 +37,8 @@ def load_dataset(
     class loses all its images in a split; UsageError when `val` is no share, UnknownName for a task.
     """
     if checked_task(task) in ANNOTATED:
-        seen = survey(task, source)
-        errors = ranked(finding for finding in seen.findings if finding.level == "error")
-        _bear(source, errors, seen.lost, seen.total)
-        return split_listing(seen.listing, val, seed), errors
+        annotated, errors = read_annotated(source, task)
+        return split_listing(annotated, val, seed), errors
     listing = find_listing(source)
     paths = [sample.path for samples in listing.files.values() for sample in samples]
     spoiled = {
@@ -51,6 +49,17 @@ def load_dataset(
     findings = ranked(spoiled.values())
     _bear(source, findings, len(findings), len(paths))
     return split_listing(_without(listing, spoiled.keys()), val, seed), findings
+
+
+def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:
+    """The samples of `source` with boxes or masks in the splits it has, and why files were left out.
+
+    Raises DataError as `load_dataset` does.
+    """
+    seen = survey(task, source)
+    errors = ranked(finding for finding in seen.findings if finding.level == "error")
+    _bear(source, errors, seen.lost, seen.total)
+    return seen.listing, errors
 
 
 def _bear(source: Path, findings: list[Finding], lost: int, total: int) -> None:

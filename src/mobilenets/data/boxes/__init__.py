@@ -1,12 +1,10 @@
 """Boxes on images: the layouts they come in, told apart by what lies there."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from mobilenets.data.boxes import coco, signs, voc, yolo
 from mobilenets.data.boxes.drawn import Drawn
-from mobilenets.data.dataset import BoxedSample
 from mobilenets.data.listing import LayoutError, Listing, refuse_other
 
 
@@ -20,20 +18,7 @@ class Layout(Protocol):
         """The listing. Raises LayoutError, OSError."""
 
 
-class Writer(Protocol):
-    """A module that can write its layout, too."""
-
-    def image_place(self, split: str, name: str, /) -> str:
-        """Where an image lies below the folder."""
-
-    def write(
-        self, folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str, BoxedSample]], /
-    ) -> None:
-        """Write the annotations to a folder that has the images."""
-
-
 LAYOUTS: dict[str, Layout] = {"signs": signs, "voc": voc, "coco": coco, "yolo": yolo}
-WRITERS: dict[str, Writer] = {"voc": voc, "coco": coco, "yolo": yolo}
 WANTED = (
     "a folder in one of these layouts: Pascal VOC (Annotations/*.xml, JPEGImages), COCO (a JSON per split), "
     "YOLO (data.yaml, images, labels)"

@@ -4,7 +4,7 @@ Its corners count pixels from 1 and include the last: the first pixel alone is 1
 among its corners counts from 0 instead, and is read as it stands.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -223,11 +223,18 @@ def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str
             text = _xml(name, sample, labels)
             (folder / "Annotations" / f"{Path(name).stem}.xml").write_text(text, encoding="utf-8")
     (folder / CLASSES).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-    if ALL not in files:
-        (folder / LISTS).mkdir(parents=True)
-        for split, samples in files.items():
-            names = "".join(f"{Path(name).stem}\n" for name in samples)
-            (folder / LISTS / f"{split}.txt").write_text(names, encoding="utf-8")
+    write_lists(folder / LISTS, files)
+
+
+def write_lists(folder: Path, files: Mapping[str, Collection[str]]) -> None:
+    """A list of names for each split, and trainval; none where there are no splits."""
+    if ALL in files:
+        return
+    folder.mkdir(parents=True)
+    both = [*files["train"], *files.get("val", ())]
+    for split, names in {**files, "trainval": both}.items():
+        lines = "".join(f"{Path(name).stem}\n" for name in names)
+        (folder / f"{split}.txt").write_text(lines, encoding="utf-8")
 
 
 def image_place(split: str, name: str) -> str:  # noqa: ARG001 - all splits share one folder

@@ -1,5 +1,6 @@
 """COCO's outlines and run lengths as masks; pixels of no annotation are background."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,10 +8,14 @@ from typing import Any
 
 from mobilenets.base.errors import shown as quoted
 from mobilenets.data import coco
-from mobilenets.data.dataset import Coding, Shape
+from mobilenets.data.boxes.coco import image_place
+from mobilenets.data.dataset import Coding, MaskedSample, Shape
 from mobilenets.data.findings import Finding, shown
-from mobilenets.data.listing import Listing, broken, gather, missing_image, unlisted_class
-from mobilenets.data.masks.painted import Painted
+from mobilenets.data.listing import ALL, Listing, broken, gather, missing_image, unlisted_class
+from mobilenets.data.masks.painted import Painted, read_mask
+from mobilenets.data.masks.shapes import encoded
+
+__all__ = ["found", "image_place", "read", "write"]
 
 BACKGROUND = "background"
 FILLED = re.compile(rb'"segmentation"\s*:\s*(\[\s*\[|\{)')
@@ -78,3 +83,32 @@ def _is_outline(outline: Any) -> bool:
         and len(outline) % 2 == 0
         and all(map(coco.is_number, outline))
     )
+
+
+def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str, MaskedSample]]) -> None:
+    """A JSON for each split in `folder`, whose images are in place: one region per class and image.
+
+    COCO has no background and nothing to ignore: background is what no region covers, and so is void.
+    `files` has the samples of each split by the name of their image.
+    """
+    (folder / "annotations").mkdir()
+    for split, samples in files.items():
+        name = "instances.json" if split == ALL else f"instances_{split}.json"
+        text = json.dumps(_document(labels, samples), ensure_ascii=False)
+        (folder / "annotations" / name).write_text(text, encoding="utf-8")
+
+
+def _document(labels: tuple[str, ...], samples: Mapping[str, MaskedSample]) -> dict[str, Any]:
+    """The three lists, ids from 1."""
+    ids = {label: key for key, label in enumerate(labels, 1) if label.casefold() != BACKGROUND}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image, (name, sample) in enumerate(samples.items(), 1):
+        images.append({"id": image, "file_name": name, "width": sample.width, "height": sample.height})
+        classes = read_mask(sample)
+        for label in sample.classes:
+            if labels[label] in ids:
+                found = {"id": len(annotations) + 1, "image_id": image, "category_id": ids[labels[label]]}
+                annotations.append({**found, **encoded(classes == label)})
+    categories = [{"id": key, "name": label} for label, key in ids.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}

@@ -8,7 +8,8 @@ from mobilenets.base.errors import shown as quoted
 from mobilenets.data.dataset import IGNORED, UNKNOWN, Coding
 from mobilenets.data.listing import LayoutError, child, distinct, read_names
 
-LISTS = ("classes.txt", "label_colors.txt", "labelmap.txt", "class_dict.csv", "codes.txt", "labels.txt")
+CLASSES = "classes.txt"
+LISTS = (CLASSES, "label_colors.txt", "labelmap.txt", "class_dict.csv", "codes.txt", "labels.txt")
 VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # names of what is no class
 VALUES = 256
 FIX = "give one class per line: NAME, or R G B NAME for masks in colour"

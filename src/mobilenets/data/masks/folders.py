@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from mobilenets.data.dataset import MaskedSample
 from mobilenets.data.findings import Finding, shown
 from mobilenets.data.images import has_image_suffix
 from mobilenets.data.listing import (
@@ -16,8 +17,8 @@ from mobilenets.data.listing import (
     unannotated,
     walk,
 )
-from mobilenets.data.masks.coding import FIX, LISTS, Classes, list_in, read_classes
-from mobilenets.data.masks.painted import Painted
+from mobilenets.data.masks.coding import CLASSES, FIX, LISTS, Classes, list_in, read_classes
+from mobilenets.data.masks.painted import Painted, read_mask, save_mask
 
 FOLDERS = ("masks", "labels", "annotations", "mask", "label")
 ENDINGS = ("", "_mask", "_masks", "_label", "_labels", "_seg", "_gt", "_L", "_P")
@@ -88,3 +89,22 @@ def _mask(index: Mapping[Path, Path], image: Path) -> Path | None:
     """The key in the index that belongs to an image."""
     stem = image.with_suffix("")
     return next((key for key in (stem.with_name(stem.name + end) for end in ENDINGS) if key in index), None)
+
+
+def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str, MaskedSample]]) -> None:
+    """A mask for each image in `folder`, whose images are in place, and the class list.
+
+    `files` has the samples of each split by the name of their image.
+    """
+    (folder / CLASSES).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    for split, samples in files.items():
+        for name, sample in samples.items():
+            place = folder / image_place(split, name)
+            mask = place.parent.with_name("masks") / f"{place.stem}.png"
+            mask.parent.mkdir(exist_ok=True)
+            save_mask(read_mask(sample), mask)
+
+
+def image_place(split: str, name: str) -> str:
+    """Where an image lies below the folder."""
+    return f"images/{name}" if split == ALL else f"{split}/images/{name}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,12 @@ from mobilenets.data.masks.shapes import filled
 
 SHOWN = 5  # values named in a histogram
 COLOUR_FIX = "add a label_colors.txt with R G B NAME per line, or save class numbers"
+# Pascal VOC's: the bits of a class, spread over the highest bits of red, green and blue
+PALETTE = [
+    sum((value >> 3 * bit + channel & 1) << 7 - bit for bit in range(3))
+    for value in range(256)
+    for channel in range(3)
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,16 @@ def read_mask(sample: MaskedSample) -> np.ndarray:
         wide, high = upright.shape[1], upright.shape[0]
         raise DataError(f"{sample.mask} has {wide}x{high} pixels now, not {sample.width}x{sample.height}")
     return np.ascontiguousarray(upright)
+
+
+def save_mask(classes: np.ndarray, path: Path, palette: bool = False) -> None:
+    """Write classes (H, W) as a PNG, in grey or with a palette. Raises OSError."""
+    image = Image.fromarray(classes)
+    if palette:
+        image.putpalette(PALETTE)
+    content = BytesIO()  # by itself Pillow takes a file cut short by a full disk for written
+    image.save(content, format="PNG")
+    path.write_bytes(content.getvalue())
 
 
 def settle(painted: Painted, facts: Facts, classes: int) -> tuple[MaskedSample | None, list[Finding]]:

@@ -1,6 +1,7 @@
 """Outlines and run lengths, filled as COCO fills them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
@@ -36,3 +37,11 @@ def region(shape: Shape, width: int, height: int) -> np.ndarray:
         runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(shape.runs)}, height, width)
     pixels: np.ndarray = coco_mask.decode(runs).astype(bool)
     return pixels
+
+
+def encoded(pixels: np.ndarray) -> dict[str, Any]:
+    """A region, bool (H, W), as an annotation of COCO has it: run lengths, area, box."""
+    runs = coco_mask.encode(np.asfortranarray(pixels.astype(np.uint8)))
+    box = [float(value) for value in coco_mask.toBbox(runs)]
+    segmentation = {"size": [int(side) for side in pixels.shape], "counts": runs["counts"].decode()}
+    return {"segmentation": segmentation, "area": int(pixels.sum()), "bbox": box, "iscrowd": 0}

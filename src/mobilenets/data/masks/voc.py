@@ -1,13 +1,17 @@
 """Pascal VOC's masks: palette PNGs in SegmentationClass, 255 for void, lists in ImageSets/Segmentation."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from mobilenets.data.boxes.voc import read_lists
+from mobilenets.data.boxes.voc import image_place, read_lists, write_lists
+from mobilenets.data.dataset import MaskedSample
 from mobilenets.data.findings import Finding, shown
 from mobilenets.data.images import has_image_suffix
 from mobilenets.data.listing import ALL, Listing, child, entries, gather, missing_image
-from mobilenets.data.masks.coding import Classes, by_value, list_in, read_classes
-from mobilenets.data.masks.painted import Painted
+from mobilenets.data.masks.coding import CLASSES, Classes, by_value, list_in, read_classes
+from mobilenets.data.masks.painted import Painted, read_mask, save_mask
+
+__all__ = ["found", "image_place", "read", "write"]
 
 LISTS = Path("ImageSets") / "Segmentation"
 # The classes of the challenge, for trees that do not name their own
@@ -56,3 +60,17 @@ def _painted(
     if name not in images:
         return missing_image(where, name)
     return Painted(images[name], where, masks[name], classes.coding)
+
+
+def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str, MaskedSample]]) -> None:
+    """Masks with the challenge's palette in `folder`, whose images are in place, lists and class names.
+
+    `files` has the samples of each split by the name of their image.
+    """
+    (folder / "SegmentationClass").mkdir()
+    for samples in files.values():
+        for name, sample in samples.items():
+            mask = folder / "SegmentationClass" / f"{Path(name).stem}.png"
+            save_mask(read_mask(sample), mask, palette=True)
+    (folder / CLASSES).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    write_lists(folder / LISTS, files)

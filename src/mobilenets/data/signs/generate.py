@@ -2,12 +2,8 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -18,14 +14,13 @@ from PIL import Image
 
 from mobilenets.base.console import track
 from mobilenets.base.errors import DataError, StorageError
-from mobilenets.base.files import cache_folder, write_json
+from mobilenets.base.files import cache_folder, filling, write_json
 from mobilenets.data.signs.faces import LABELS
 from mobilenets.data.signs.scenes import PIXELS, compose
 
 VERSION = 1  # goes up whenever the pictures change, so that an older set is not taken for this one
 COUNTS = {"train": 125, "val": 25, "test": 25}  # pictures per class
 INDEX = "annotations.json"
-ABANDONED = 3600  # seconds after which an unfinished draft has no maker any more
 
 
 class Task(NamedTuple):
@@ -49,44 +44,13 @@ def signs(folder: Path | None = None, counts: Mapping[str, int] = COUNTS) -> Pat
     if not (home / INDEX).exists():
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             raise DataError(f"{home} exists and is not the signs data set; give another folder")
-        with _draft(home) as draft:
-            _fill(draft, counts)
-    return home / "images"
-
-
-@contextmanager
-def _draft(home: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `home` in one step; a kill before that leaves no half of a set."""
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(home)
-        draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
         try:
-            yield draft
-            draft.chmod(0o755)
-            _move(draft, home)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {home}: {error.strerror or error}; free some space or choose another folder"
-        ) from error
-
-
-def _move(draft: Path, home: Path) -> None:
-    """Put the finished draft in place, unless another process was quicker."""
-    try:
-        draft.rename(home)
-    except OSError:
-        if not (home / INDEX).exists():
-            raise
-
-
-def _sweep(home: Path) -> None:
-    """Remove the drafts of makers that were killed."""
-    for draft in home.parent.glob(f".{home.name}.*"):
-        if time.time() - draft.stat().st_mtime > ABANDONED:
-            shutil.rmtree(draft, ignore_errors=True)
+            with filling(home) as draft:
+                _fill(draft, counts)
+        except StorageError:
+            if not (home / INDEX).exists():  # else another process was quicker
+                raise
+    return home / "images"
 
 
 def _fill(home: Path, counts: Mapping[str, int]) -> None:
