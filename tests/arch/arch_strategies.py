@@ -14,7 +14,20 @@ from mobilenets.arch import (
     Inverted,
     Universal,
 )  # fmt: skip
-from mobilenets.arch.spec import Activation, Antialias, Block, Gate, HiddenKind, Padding, Shift
+from mobilenets.arch.spec import (
+    LRASPP,
+    Activation,
+    Antialias,
+    Block,
+    DeepLab,
+    Embedder,
+    Gate,
+    HiddenKind,
+    Padding,
+    Scoring,
+    Shift,
+    SSDLite,
+)
 from mobilenets.base.errors import ArchError
 
 # A busy machine is no failure.
@@ -26,6 +39,7 @@ antialiases = st.sampled_from(get_args(Antialias))
 kernels = st.sampled_from((1, 3, 5, 7))
 strides = st.sampled_from((1, 2))
 counts = st.integers(1, 48)
+dilations = st.integers(1, 3)
 BLOCKS = get_args(Block)
 
 
@@ -37,19 +51,23 @@ def blocks(draw, channels):
     out = draw(st.one_of(st.just(channels), counts))
     kind = draw(st.sampled_from(BLOCKS))
     match kind.__name__:
-        case "Conv" | "Separable":
+        case "Conv":
             return kind(draw(kernels), out, **shared)
+        case "Separable":
+            return kind(draw(kernels), out, dilation=draw(dilations), **shared)
         case "Inverted":
             return draw(inverted(channels, out, shared))
         case "Fused":
             groups = draw(st.sampled_from([n for n in (1, 1, 2, 3) if channels % n == 0]))
             hidden = groups * draw(st.integers(1, 16))
             extra = {"residual": draw(st.booleans()), "antialias": draw(antialiases)}
+            extra["dilation"] = draw(dilations)
             return Fused(draw(kernels), hidden, out, groups=groups, **shared, **extra)
         case "Universal":
             start, kernel = draw(st.sampled_from((0, 3, 5))), draw(st.sampled_from((0, 3, 5)))
             stride = shared.pop("stride") if start or kernel else 1
             extra = {"gain": draw(st.booleans()), "antialias": draw(antialiases)}
+            extra["dilation"] = draw(dilations)
             return Universal(start, kernel, draw(counts), out, stride, shared["activation"], **extra)
         case "Attention":
             heads, key, value = (draw(st.integers(1, 4)) for _ in range(3))
@@ -69,7 +87,7 @@ def inverted(draw, channels, out, shared):
         gate=draw(st.sampled_from(get_args(Gate))),
         squeeze_activation=draw(activations),
         residual=draw(st.booleans()),
-        dilation=draw(st.integers(1, 3)),
+        dilation=draw(dilations),
         **shared,
     )
 
@@ -82,7 +100,7 @@ dialects = st.builds(
     padding=st.sampled_from(get_args(Padding)),
     hidden=st.sampled_from(get_args(HiddenKind)),
 )
-heads = st.builds(
+classifiers = st.builds(
     Classifier,
     classes=counts,
     hidden=st.integers(0, 48),
@@ -90,6 +108,41 @@ heads = st.builds(
     dropout=st.floats(0, 0.99),
     shift=st.sampled_from(get_args(Shift)),
 )
+
+
+shares = st.floats(0.01, 1.0)
+sizes = st.lists(st.tuples(shares, shares), min_size=1, max_size=3).map(tuple)
+
+
+@st.composite
+def heads(draw, made):
+    """Any head that fits blocks `made`, a classifier as often as not."""
+    kind = draw(st.sampled_from((Classifier, Classifier, Classifier, Embedder, SSDLite, LRASPP, DeepLab)))
+    last = f"blocks.{len(made) - 1}"
+    fine = draw(st.sampled_from([tap for index, block in enumerate(made) for tap in taps(index, block)]))
+    match kind.__name__:
+        case "Classifier":
+            return draw(classifiers)
+        case "Embedder":
+            return Embedder(draw(counts), draw(st.floats(0, 0.99)))
+        case "SSDLite":
+            extras = tuple(draw(st.lists(st.integers(2, 24), max_size=3)))
+            anchors = tuple(draw(sizes) for _ in range(2 + len(extras)))
+            scoring = draw(st.sampled_from(get_args(Scoring)))
+            return SSDLite(draw(counts), (fine, last), extras, anchors, scoring)
+        case "LRASPP":
+            return LRASPP(draw(counts), (fine, last), draw(counts))
+        case "DeepLab":
+            rates = tuple(draw(st.lists(st.integers(1, 12), max_size=3)))
+            extra = {"refine": draw(st.booleans()), "dropout": draw(st.floats(0, 0.9))}
+            return DeepLab(draw(counts), (last,), draw(counts), rates, **extra)
+
+
+def taps(index, block):
+    """What a head can read of a block."""
+    yield f"blocks.{index}"
+    if isinstance(block, Universal) or (isinstance(block, Inverted) and block.expand):
+        yield f"blocks.{index}.expand"
 
 
 @st.composite
@@ -100,7 +153,7 @@ def archs(draw, most_blocks=7):
         made.append(draw(blocks(channels)))
         channels = made[-1].out
     return Arch(
-        draw(st.text(max_size=12)), draw(st.integers(1, 80)), tuple(made), draw(heads), draw(dialects)
+        draw(st.text(max_size=12)), draw(st.integers(1, 80)), tuple(made), draw(heads(made)), draw(dialects)
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 from arch_strategies import archs
 from hypothesis import given
 
-from mobilenets.arch import Attention, Classifier, Conv, Fused, Inverted, Separable, Universal, lower, zoo
-from mobilenets.arch.lower import lower_block
+from mobilenets.arch import Attention, Conv, Fused, Inverted, Separable, Universal, lower, zoo
+from mobilenets.arch.lower import INPUT, lower_block
 
 
 def symmetric(side, kernel, stride):
@@ -156,23 +156,34 @@ def test_every_lowered_network_is_consistent(arch):
     named = list(lowered.named_ops())
     assert len({name for name, _ in named}) == len(named)
     assert len(lowered) == len(arch.blocks) + 1
-    assert isinstance(lowered[-1].block, Classifier)
-    assert lowered[-1].channels == arch.head.classes
-    channels, side = 3, arch.resolution
-    for layer in lowered:
-        assert (layer.ops[0].cin, layer.ops[0].side_in) == (channels, side)
-        made = {}
-        for before, after in zip(layer.ops, layer.ops[1:], strict=False):
-            made[before.name] = before
-            sources = [made[name] for name in after.reads or (before.name,)]
-            assert (sources[0].cout, sources[0].side_out) == (after.cin, after.side_in)
-            if after.kind == "scale":  # the gate has one entry per channel
-                assert (sources[1].cout, sources[1].side_out) == (after.cout, 1)
+    assert lowered[-1].block == arch.head
+    shape, maps = (3, arch.resolution), {}
+    for index, layer in enumerate(lowered):
+        made, before = {INPUT: shape, **(maps if layer is lowered[-1] else {})}, INPUT
         for op in layer.ops:
-            assert op.cin % op.groups == op.cout % op.groups == 0
+            assert_fits(op, [made[name] for name in op.reads or (before,)])
+            made[op.name], before = (op.cout, op.side_out), op.name
+            maps[f"blocks.{index}.{op.name}"] = made[op.name]
         if layer.residual:
-            assert (layer.channels, layer.side) == (channels, side)
-        channels, side = layer.channels, layer.side
+            assert (layer.channels, layer.side) == shape
+        shape = maps[f"blocks.{index}"] = (layer.channels, layer.side)
+    assert [size for _, size in lowered[-1].held] == [
+        c * side**2 for c, side in map(maps.get, arch.head.taps[:-1])
+    ]
+
+
+def assert_fits(op, sources):
+    """Channels and sides of what an operation reads are those that it says."""
+    assert op.cin % op.groups == op.cout % op.groups == 0
+    if op.kind == "concat":
+        assert (sum(channels for channels, _ in sources), op.side_in) == (op.cin, sources[0][1])
+        assert len({side for _, side in sources}) == 1
+        return
+    assert sources[0] == (op.cin, op.side_in)
+    if op.kind == "scale":  # the gate has one entry per channel
+        assert sources[1] == (op.cout, 1)
+    if op.kind == "add":
+        assert sources[0] == sources[1]
 
 
 def test_blocks_are_remembered_and_networks_are_not():

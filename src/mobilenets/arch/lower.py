@@ -200,7 +200,8 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
             yield Op("", "conv", cin, block.out, side, small, block.kernel, block.stride, norm=True,
                      activation=block.activation)  # fmt: skip
         case Separable():
-            yield _depthwise("depthwise", cin, side, block.kernel, block.stride, block.activation)
+            yield _depthwise("depthwise", cin, side, block.kernel, block.stride, block.activation,
+                             block.dilation)  # fmt: skip
             yield _pointwise("pointwise", cin, block.out, small, block.activation)
         case Inverted():
             if block.expand:
@@ -223,7 +224,8 @@ def _ops(block: Block, cin: int, side: int) -> Iterator[Op]:
 def _fused(block: Fused, cin: int, side: int) -> Iterator[Op]:
     """Full convolution, linear 1x1."""
     expand = Op("expand", "conv", cin, block.hidden, side, -(-side // block.stride), block.kernel,
-                block.stride, block.groups, norm=True, activation=block.activation)  # fmt: skip
+                block.stride, block.groups, norm=True, activation=block.activation,
+                dilation=block.dilation)  # fmt: skip
     yield from (ops := _smoothed(expand, block.antialias))
     yield _pointwise("project", block.hidden, block.out, ops[-1].side_out, "none")
 
@@ -232,12 +234,14 @@ def _universal(block: Universal, cin: int, side: int) -> Iterator[Op]:
     """Linear depthwise, expansion, depthwise, linear projection, gain: the depthwise layers are optional."""
     if block.start:
         stride = 1 if block.kernel else block.stride
-        ops = _smoothed(_depthwise("start", cin, side, block.start, stride, "none"), block.antialias)
+        first = _depthwise("start", cin, side, block.start, stride, "none", block.dilation)
+        ops = _smoothed(first, block.antialias)
         yield from ops
         side = ops[-1].side_out
     yield _pointwise("expand", cin, block.hidden, side, block.activation)
     if block.kernel:
-        middle = _depthwise("depthwise", block.hidden, side, block.kernel, block.stride, block.activation)
+        middle = _depthwise("depthwise", block.hidden, side, block.kernel, block.stride, block.activation,
+                            block.dilation)  # fmt: skip
         ops = _smoothed(middle, block.antialias)
         yield from ops
         side = ops[-1].side_out

@@ -63,23 +63,28 @@ def _columns(block: Block) -> tuple[object, ...]:
         case Conv():
             return (f"conv2d {_square(block.kernel)}", "-", block.out, "-", *shared)
         case Separable():
-            return (f"separable {_square(block.kernel)}", "-", block.out, "-", *shared)
+            return (f"separable {_square(block.kernel)}{_rate(block)}", "-", block.out, "-", *shared)
         case Inverted():
-            rate = f" d{block.dilation}" if block.dilation > 1 else ""
-            name = f"bneck {_square(block.kernel)}{rate}"
+            name = f"bneck {_square(block.kernel)}{_rate(block)}"
             return (name, block.hidden, block.out, block.squeeze or "-", *shared)
         case Fused():
             name = f"fused {_square(block.kernel)}" + (f" g{block.groups}" if block.groups > 1 else "")
+            name += _rate(block)
             return (name, block.hidden, block.out, "-", *shared)
         case Universal():
             kernels = ",".join(_square(kernel) for kernel in (block.start, block.kernel) if kernel)
-            name = f"uib {VARIANTS[block.start > 0, block.kernel > 0]} {kernels}".rstrip()
+            name = f"uib {VARIANTS[block.start > 0, block.kernel > 0]} {kernels}".rstrip() + _rate(block)
             return (name, block.hidden, block.out, "-", *shared)
         case Attention():
             name = f"mqa {block.heads}x{block.key}" + (" kv/2" if block.shrink > 1 else "")
             return (name, "-", block.out, "-", *shared)
         case _:
             assert_never(block)
+
+
+def _rate(block: Separable | Inverted | Fused | Universal) -> str:
+    """How far the kernel is spread, where it is."""
+    return f" d{block.dilation}" if block.dilation > 1 else ""
 
 
 def _square(kernel: int) -> str:

@@ -61,17 +61,22 @@ class Conv:
 
 @dataclass(frozen=True)
 class Separable:
-    """MobileNetV1's block: depthwise, then 1x1, each with batch norm and activation (V1, table 1)."""
+    """MobileNetV1's block: depthwise, then 1x1, each with batch norm and activation (V1, table 1).
+
+    `dilation` is as in Inverted.
+    """
 
     kernel: int
     out: int
     stride: int = 1
     activation: Activation = "relu6"
+    dilation: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         geometry(self.kernel, self.stride, out=self.out)
         one_of("activation", self.activation, get_args(Activation))
+        positive(dilation=self.dilation)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class Fused:
 
     `groups` split the expansion; they divide the input and `hidden`. `antialias` lets a strided convolution
     run at stride 1 and halves its activated output by averaging or by a blur (timm's aa and blur variants).
+    `dilation` is as in Inverted.
     """
 
     kernel: int
@@ -123,12 +129,13 @@ class Fused:
     groups: int = 1
     residual: bool = True
     antialias: Antialias = "none"
+    dilation: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         geometry(self.kernel, self.stride, out=self.out, hidden=self.hidden)
         one_of("activation", self.activation, get_args(Activation))
-        positive(groups=self.groups)
+        positive(groups=self.groups, dilation=self.dilation)
         one_of("antialias", self.antialias, get_args(Antialias))
         if self.hidden % self.groups:
             raise ArchError(f"hidden must be a multiple of groups, got {self.hidden} and {self.groups}")
@@ -142,7 +149,7 @@ class Universal:
     one after it; 0 leaves a layer out. Both: ExtraDW; `kernel` alone: the inverted bottleneck; `start` alone:
     ConvNext-like; neither: a feed-forward block. The last depthwise layer strides. `gain` scales every
     channel of the output by a learned factor that begins at 1e-5 (the hybrid networks); `antialias` as in
-    Fused.
+    Fused, `dilation` as in Inverted.
     """
 
     start: int
@@ -153,6 +160,7 @@ class Universal:
     activation: Activation = "relu"
     gain: bool = False
     antialias: Antialias = "none"
+    dilation: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -162,6 +170,7 @@ class Universal:
         geometry(1, self.stride, out=self.out, hidden=self.hidden)
         one_of("activation", self.activation, get_args(Activation))
         one_of("antialias", self.antialias, get_args(Antialias))
+        positive(dilation=self.dilation)
         if self.stride > 1 and not self.start and not self.kernel:
             raise ArchError(f"stride must be 1 where no depthwise layer can stride, got {self.stride}")
 

@@ -31,9 +31,10 @@ _BRANCH = re.compile(r"classifier\.0\.convs\.(\d+)\.(\d)\.(\w+)")
 
 
 def plainly_named(state: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """The tensors of torchvision's SSDLite, LR-ASPP or DeepLabv3 with the backbone's as `features.3...` and
-    the head's under our names; any other state dict as it is. What serves training only (DeepLabv3's auxiliary
-    head) is left out.
+    """The tensors of torchvision's SSDLite, LR-ASPP or DeepLabv3 as its classifiers and our heads name them.
+
+    The backbone's become `features.3...`, the head's ours; any other state dict stays as it is. What serves
+    training only (DeepLabv3's auxiliary head) is left out.
     """
     if not any(name.startswith("backbone.") for name in state):
         return dict(state)

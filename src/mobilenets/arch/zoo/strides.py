@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from mobilenets.arch.spec import Arch, Block, Conv, Inverted
+from mobilenets.arch.spec import Arch, Attention, Block, Conv, Fused, Inverted
 from mobilenets.base.errors import ArchError, UsageError
 
 OUTPUT_STRIDES = (32, 16, 8)
@@ -23,7 +23,7 @@ def at_output_stride(arch: Arch, output_stride: int) -> Arch:
     stride, dilation = 1, 1
     for index, block in enumerate(arch.blocks):
         given_up = block.stride > 1 and stride * block.stride > output_stride
-        if given_up and not isinstance(block, Inverted):
+        if given_up and isinstance(block, Conv):
             raise ArchError(f"{arch.name}: blocks[{index}] cannot give up its stride; use output_stride 32")
         stride *= 1 if given_up else block.stride
         before, dilation = dilation, dilation * 2 if given_up else dilation
@@ -33,11 +33,11 @@ def at_output_stride(arch: Arch, output_stride: int) -> Arch:
 
 def _spread(block: Block, dilation: int, given_up: bool) -> Block:
     """The block with a spread depthwise kernel, at stride 1 where its stride was given up."""
-    if isinstance(block, Conv) and block.kernel == 1:
+    if isinstance(block, Conv) and dilation > 1 and block.kernel > 1:
+        raise ArchError("a plain convolution cannot be spread; use output_stride 32")
+    if isinstance(block, Conv | Attention):
         return block
-    if not isinstance(block, Inverted):
-        if dilation > 1:
-            raise ArchError("only inverted residuals can be spread; use output_stride 32")
-        return block
-    adds = block.residual and not (given_up and block.dilation < dilation)
-    return replace(block, stride=1 if given_up else block.stride, dilation=dilation, residual=adds)
+    spread = replace(block, stride=1 if given_up else block.stride, dilation=dilation)
+    if given_up and isinstance(spread, Inverted | Fused) and block.dilation < dilation:
+        return replace(spread, residual=False)
+    return spread
