@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from detecting import ANCHORS, CORNERS, SIDE, found
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.ssd import SSD
 
@@ -158,6 +159,29 @@ def test_limits_hold():
     assert np.bincount(few.labels).max() <= 2
     assert (few.scores.diff() <= 0).all()
     assert (few.scores > 0.1).all()
+
+
+def test_many_boxes_in_one_place_do_not_hide_the_others():
+    crowd = torch.tensor([[160.0, 160, 3, 3]]).expand(5000, 4)
+    anchors = torch.cat((ANCHORS, crowd))
+    scores = torch.cat((torch.linspace(0.2, 0.4, len(ANCHORS)), torch.full((5000,), 0.9)))[:, None]
+    size, zero = (SIDE, SIDE), torch.zeros(len(anchors), 4)
+    some = detections(zero, scores, anchors, size, RULES["file"], side=SIDE)
+    every = detections(zero, scores, anchors, size, replace(RULES["file"], detections=None), side=SIDE)
+    assert len(some) == 100 < len(every)
+    assert torch.equal(some.boxes, every.boxes[:100])
+    assert (some.scores > 0.5).sum() == 1
+
+
+def test_the_numbers_are_torchvisions():
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+    rules = RULES["torchvision"]
+    assert (rules.score, rules.iou, rules.top_k, rules.detections) == (
+        theirs.score_thresh,
+        theirs.nms_thresh,
+        theirs.topk_candidates,
+        theirs.detections_per_img,
+    )
 
 
 def test_above_keeps_the_threshold_itself():
