@@ -45,7 +45,7 @@ def evaluate(
         raise UsageError(f"window must be at least 1 pixel, got {window}")
     session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
     card = card_of(session, str(model))
-    dataset, left_out = load_dataset(find_source(str(data)), val, seed, **({} if card.task == 'classify' else {'task': card.task}))  # type: ignore[arg-type]
+    dataset, left_out = load_dataset(find_source(str(data)), val, seed, card.task)
     chosen = split or dataset.held_out
     scored = score(session, dataset, chosen, str(model), window=window or 0)
     return {
