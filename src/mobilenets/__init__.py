@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mobilenets.jobs.benchmark import benchmark
+    from mobilenets.jobs.convert import convert
     from mobilenets.jobs.doctor import doctor
+    from mobilenets.jobs.embed import embed
     from mobilenets.jobs.evaluate import evaluate
     from mobilenets.jobs.export import export
     from mobilenets.jobs.fit import fit
     from mobilenets.jobs.hub import from_pretrained, push_to_hub
+    from mobilenets.jobs.index import index
     from mobilenets.jobs.models import create_model, describe, list_models
     from mobilenets.jobs.predict import predict
     from mobilenets.jobs.report import report
+    from mobilenets.jobs.similar import similar
     from mobilenets.jobs.train import train
     from mobilenets.jobs.weights import convert_weights, fetch_weights, list_weights
 
     __version__: str
 
 __all__ = [
-    "__version__", "benchmark", "convert_weights", "create_model", "describe", "doctor", "evaluate",
-    "export", "fetch_weights", "fit", "from_pretrained", "list_models", "list_weights", "predict",
-    "push_to_hub", "report", "train",
+    "__version__", "benchmark", "convert", "convert_weights", "create_model", "describe", "doctor",
+    "embed", "evaluate", "export", "fetch_weights", "fit", "from_pretrained", "index", "list_models",
+    "list_weights", "predict", "push_to_hub", "report", "similar", "train",
 ]  # fmt: skip
 
 # The verbs that share a file; every other has one of its own

@@ -65,7 +65,7 @@ class Neighbours:
         """The `k` nearest (all, where there are fewer) of a unit vector (size,), the nearest first."""
         keys, distances = _search(self._index, vector, min(k, len(self)), self.facts.expansion)
         return [
-            Neighbour(self.facts.files[key], round(1 - float(distance), 4))
+            Neighbour(self.facts.files[key], round(min(1.0, 1 - float(distance)), 4))  # half precision errs
             for key, distance in zip(keys.tolist(), distances.tolist(), strict=True)
         ]
 
