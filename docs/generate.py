@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenets.arch import Arch, cost
+from mobilenets.arch.published_heads import DETECTORS, SEGMENTERS, Stated, macs_of
 from mobilenets.arch.zoo import ALIASES, FAMILIES, find
 from mobilenets.arch.zoo.latencies import LATENCIES, Latency, Place
 from mobilenets.arch.zoo.published import published_side
@@ -42,6 +43,17 @@ tables; a test makes them again and compares. The counts are those of width 1.0 
 multiply-accumulates cover convolutions and linear layers. `mobilenets models` lists every network with what
 was published about it, `mobilenets describe NAME` shows one.
 """
+HEADS_HEAD = """\
+# Heads to detect and to segment
+
+Made by `make docs` from `mobilenets.arch.heads` and the published tables; a test makes it again and compares.
+Parameters in millions, multiply-accumulates in billions: as published, as counted here, and the difference
+in per cent. Detectors are for 320 pixels and COCO's 90 classes; segmenters for Cityscapes' 19 classes and
+images of 1024 by 2048 pixels (V3's table 7), torchvision's for 21 classes and 520 pixels.
+"""
+STATED_COLUMNS = (
+    "network", "source", "params", "here", "%", "MACs", "here", "%", "why they differ",
+)  # fmt: skip
 SIDES = (224, 192, 160, 128, 96)
 WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.25, 1.4)
 SHARED = {"width", "resolution", "classes", "dialect"}
@@ -52,6 +64,7 @@ def pages() -> dict[Path, str]:
     lines = list(dict.fromkeys(map(line_of, FAMILIES)))
     return {
         Path("cli.md"): cli_page(),
+        Path("heads.md"): heads_page(),
         Path("families/README.md"): index_page(lines),
         **{Path(f"families/{line}.md"): family_page(line) for line in lines},
     }
@@ -78,6 +91,22 @@ def index_page(lines: list[str]) -> str:
                 (f"[{family}]({line}.md)", arch.resolution, f"{counted.params:,}", f"{counted.macs:,}")
             )
     return f"{INDEX_HEAD}\n{_table(('network', 'side', 'parameters', 'MACs'), rows)}"
+
+
+def heads_page() -> str:
+    """Detectors and segmenters beside the published tables."""
+    parts = [HEADS_HEAD]
+    for title, rows in (("Detection", DETECTORS), ("Segmentation", SEGMENTERS)):
+        parts += [f"## {title}\n", _table(STATED_COLUMNS, [_stated(row) for row in rows])]
+    return "\n".join(parts)
+
+
+def _stated(row: Stated) -> tuple[object, ...]:
+    """Published and counted side by side."""
+    params, macs = cost(row.build()).params / 1e6, macs_of(row) / 1e9
+    pairs = [(row.params, params), (row.macs, macs)]
+    figures = [(f"{said:.2f}", f"{here:.3f}", f"{100 * (here / said - 1):+.1f}") for said, here in pairs]
+    return (row.name, row.source, *figures[0], *figures[1], row.why)
 
 
 def family_page(line: str) -> str:

@@ -25,6 +25,7 @@ from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import ArchError, UnknownName
 
 TASKS: tuple[Task, ...] = get_args(Task)
+READINGS = ("tensorflow", "torchvision")
 EXTRAS = (512, 256, 256, 128)
 # Of the image's side, from the finest map to the coarsest, and what follows it (SSD, section 2.2).
 SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
@@ -66,8 +67,8 @@ def ssdlite(
     halves the channels behind stride 16 (V3, table 6). `scales` are the sizes of the boxes as shares of the
     image, one for each map and one more.
     """
-    if reading not in ("tensorflow", "torchvision"):
-        raise UnknownName("reading of SSDLite", reading, ("tensorflow", "torchvision"))
+    if reading not in READINGS:
+        raise UnknownName("reading of SSDLite", reading, READINGS)
     arch = halve(arch) if halved else arch
     maps = 2 + len(extras)
     if len(scales) != maps + 1:
@@ -88,15 +89,26 @@ def ssdlite(
 
 
 def lraspp(
-    arch: Arch, classes: int, *, output_stride: int = 16, halved: bool = False, channels: int = 128
+    arch: Arch,
+    classes: int,
+    *,
+    reading: str = "torchvision",
+    output_stride: int = 16,
+    halved: bool = False,
+    channels: int = 128,
 ) -> Arch:
-    """Lite R-ASPP on the last map and the first at stride 8 (V3, section 6.4; lraspp.py of torchvision).
+    """Lite R-ASPP on the last map and a finer one at stride 8 (V3, section 6.4).
 
-    The last map is kept at `output_stride`. `halved` halves the channels of the last stage ("RF2" in V3,
-    table 7). Networks whose last layer only widens the map for a classifier (V2's) go without it.
+    `reading` "torchvision" takes the first output at stride 8 (its lraspp.py), "tensorflow" the filtered
+    expansion of the last block there (tensorflow/models research/deeplab). The last map is kept at
+    `output_stride`. `halved` halves the channels of the last stage ("RF2" in V3, table 7). Networks whose
+    last layer only widens the map for a classifier (V2's) go without it.
     """
-    arch = _without_widening(_at_stride(halve(arch, expansion=True) if halved else arch, output_stride))
-    taps = (f"blocks.{_first_at(arch, 8)}", f"blocks.{len(arch.blocks) - 1}")
+    if reading not in READINGS:
+        raise UnknownName("reading of LR-ASPP", reading, READINGS)
+    arch = _dense(arch, output_stride, halved=halved)
+    fine = f"blocks.{_first_at(arch, 8)}" if reading == "torchvision" else _filtered_tap(arch, 8)
+    taps = (fine, f"blocks.{len(arch.blocks) - 1}")
     return replace(arch, head=LRASPP(classes, taps, channels))
 
 
@@ -112,7 +124,7 @@ def deeplab(
     halved: bool = False,
 ) -> Arch:
     """DeepLabv3 as torchvision has it on V3-Large; see `raspp` for the form without spread convolutions."""
-    arch = _without_widening(_at_stride(halve(arch, expansion=True) if halved else arch, output_stride))
+    arch = _dense(arch, output_stride, halved=halved)
     taps = (f"blocks.{len(arch.blocks) - 1}",)
     return replace(arch, head=DeepLab(classes, taps, channels, tuple(rates), refine, dropout))
 
@@ -139,6 +151,12 @@ def fine_tap(arch: Arch, stride: int) -> str:
     expands = any(op.name == "expand" and op.side_out == layers[last].side for op in following.ops)
     expands = expands and not isinstance(following.block, Fused)
     return f"blocks.{last + 1}.expand" if expands else f"blocks.{last}"
+
+
+def _filtered_tap(arch: Arch, stride: int) -> str:
+    """The depthwise output of the last block at `stride`; its own output where it is built otherwise."""
+    last = max(index for index in range(len(arch.blocks)) if _stride(arch, index) == stride)
+    return f"blocks.{last}.depthwise" if isinstance(arch.blocks[last], Inverted) else f"blocks.{last}"
 
 
 def halve(arch: Arch, *, expansion: bool = False) -> Arch:
@@ -172,18 +190,15 @@ def _finest_sizes(scale: float) -> Sizes:
     return ((scale / 2, scale / 2), *_sizes(scale, scale)[1:3])
 
 
-def _at_stride(arch: Arch, output_stride: int) -> Arch:
-    """The backbone with its last map at a stride."""
-    return at_output_stride(arch, output_stride) if output_stride != 32 else arch
-
-
-def _without_widening(arch: Arch) -> Arch:
-    """The blocks without a last 1x1 convolution that only feeds a classifier: V2's, whose head has no hidden
-    layer.
+def _dense(arch: Arch, output_stride: int, *, halved: bool) -> Arch:
+    """The backbone of a segmenter: without a last 1x1 convolution that only feeds a classifier (V2's, whose
+    head has no hidden layer), perhaps halved, its last map at a stride.
     """
     last = arch.blocks[-1]
-    widens = isinstance(last, Conv) and last.kernel == 1 and last.out >= 1280
-    return replace(arch, blocks=arch.blocks[:-1]) if widens else arch
+    if isinstance(last, Conv) and last.kernel == 1 and last.out >= 1280:
+        arch = replace(arch, blocks=arch.blocks[:-1])
+    arch = halve(arch, expansion=True) if halved else arch
+    return at_output_stride(arch, output_stride) if output_stride != 32 else arch
 
 
 def _first_at(arch: Arch, stride: int) -> int:

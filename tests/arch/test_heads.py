@@ -1,0 +1,79 @@
+"""Heads: counts beside the published tables, where they read, what is halved, and what cannot be."""
+
+import pytest
+
+from mobilenets.arch import cost, lower
+from mobilenets.arch.anchors import anchors
+from mobilenets.arch.heads import EXTRAS, deeplab, embedder, halve, lraspp, ssdlite, with_head
+from mobilenets.arch.published_heads import DETECTORS, SEGMENTERS, macs_of
+from mobilenets.arch.zoo import FAMILIES, find
+from mobilenets.base.errors import ArchError, UnknownName
+
+
+@pytest.mark.parametrize("row", DETECTORS + SEGMENTERS, ids=lambda row: row.name)
+def test_counts_are_near_the_published_ones(row):
+    """Within 5 % in parameters and 7.5 % in MACs; docs/heads.md says why each differs."""
+    assert cost(row.build()).params == pytest.approx(1e6 * row.params, rel=0.05)
+    assert macs_of(row) == pytest.approx(1e9 * row.macs, rel=0.075)
+
+
+@pytest.mark.parametrize(
+    ("name", "tap"),
+    [
+        ("mobilenet_v1", "blocks.11"),  # the pointwise output before the last halving: it does not expand
+        ("mobilenet_v2", "blocks.14.expand"),  # slim's layer_15 counts from 1
+        ("mobilenet_v3_large", "blocks.13.expand"),
+        ("mobilenet_v3_small", "blocks.9.expand"),
+    ],
+)
+def test_where_detectors_read(name, tap):
+    assert ssdlite(find(name), 3).head.taps[0] == tap
+
+
+def test_anchors_of_both_readings():
+    """2034 boxes in TensorFlow's reading at 320 pixels, 3234 in torchvision's; all within the image."""
+    arch = find("mobilenet_v3_large", resolution=320)
+    few, many = anchors(ssdlite(arch, 3)), anchors(ssdlite(arch, 3, reading="torchvision"))
+    assert (len(few), len(many)) == (2034, 3234)
+    long, short = 0.2 * 2**0.5, 0.1 * 2**0.5
+    wanted = [(0.025, 0.025, *size) for size in ((0.1, 0.1), (long, short), (short, long))]
+    assert all(one == pytest.approx(other) for one, other in zip(few, wanted, strict=False))
+    assert all(0 < share <= 1 for box in few + many for share in box)
+
+
+def test_every_backbone_carries_every_head():
+    for name in FAMILIES:
+        arch = find(name, resolution=96)
+        assert cost(ssdlite(arch, 3)).macs > 0
+        assert lower(lraspp(arch, 3))[-1].side == 12  # stride 8
+        assert lower(deeplab(arch, 3, output_stride=8))[-1].side == 12
+        assert lower(embedder(arch, size=64))[-1].channels == 64
+
+
+def test_halving_is_torchvisions_reduced_tail_and_table_6():
+    arch = halve(find("mobilenet_v3_large"))
+    assert [(b.hidden, b.out) for b in arch.blocks[13:16]] == [(672, 80), (480, 80), (480, 80)]
+    assert arch.blocks[16].out == 480
+    arch = halve(find("mobilenet_v3_large"), expansion=True)  # "RF2" of table 7
+    assert [block.hidden for block in arch.blocks[13:16]] == [336, 480, 480]
+
+
+def test_held_maps_count_in_the_memory():
+    arch = find("mobilenet_v2", resolution=320)
+    assert cost(ssdlite(arch, 3)).peak_bytes >= cost(arch).peak_bytes
+    fine = lower(lraspp(arch, 3))[-1].held
+    assert fine == ((4, 32 * 40 * 40),)
+
+
+def test_what_cannot_be_is_refused():
+    arch = find("mobilenet_v2")
+    with pytest.raises(UnknownName, match="no task 'detekt'; did you mean detect"):
+        with_head(arch, "detekt", 3)
+    with pytest.raises(UnknownName, match="reading of SSDLite"):
+        ssdlite(arch, 3, reading="keras")
+    with pytest.raises(ArchError, match="needs 7 scales, got 2"):
+        ssdlite(arch, 3, scales=(0.1, 0.2))
+    with pytest.raises(ArchError, match=r"extras\[0\] must be at least 2"):
+        ssdlite(arch, 3, extras=(1, *EXTRAS[1:]))
+    with pytest.raises(ArchError, match="no detection head"):
+        anchors(arch)
