@@ -108,10 +108,11 @@ def child(folder: Path, *names: str) -> Path | None:
 
 def below(folder: Path, name: str) -> Path | None:
     """The path that `name` from an annotation means below `folder`; None where it would lead out of it."""
-    parts = PurePosixPath(name.replace("\\", "/"))
-    if not name or not is_plain(name) or parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+    path = PurePosixPath(name.replace("\\", "/"))
+    drive = bool(path.parts) and ":" in path.parts[0]
+    if not name or not is_plain(name) or path.is_absolute() or ".." in path.parts or drive:
         return None
-    return folder / parts
+    return folder / path
 
 
 def in_order(files: dict[str, tuple[Listed, ...]], root: Path) -> dict[str, tuple[Listed, ...]]:

@@ -36,7 +36,7 @@ def read_boxes(source: Path) -> Listing[Drawn]:
     Raises DataError when `source` is missing, LayoutError when its layout does not serve.
     """
     try:
-        if name := layout_of(source):
+        if source.exists() and (name := layout_of(source)):
             return LAYOUTS[name].read(source)
     except OSError as error:
         raise LayoutError(f"{error.filename} cannot be read: {error.strerror}", "check it") from error
