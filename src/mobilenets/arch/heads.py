@@ -20,6 +20,7 @@ from mobilenets.arch.spec import (
     Task,
     Universal,
 )
+from mobilenets.arch.zoo import find
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import ArchError, UnknownName
@@ -30,6 +31,25 @@ EXTRAS = (512, 256, 256, 128)
 # Of the image's side, from the finest map to the coarsest, and what follows it (SSD, section 2.2).
 SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 VECTOR = 128  # entries of an embedding
+
+
+def named(name: str) -> Arch | None:
+    """The detector or segmenter that torchvision calls `name`, with the classes of its weights; else None.
+
+    COCO's 90 classes to detect; Pascal VOC's 20 and the background to segment.
+    """
+    large = "mobilenet_v3_large"
+    match name:
+        case "ssdlite320_mobilenet_v3_large":
+            arch = find(large, resolution=320)
+            arch = replace(arch, dialect=replace(arch.dialect, norm_momentum=0.03))
+            return ssdlite(arch, 90, reading="torchvision", halved=True)
+        case "lraspp_mobilenet_v3_large":
+            return lraspp(find(large, resolution=520), 21)
+        case "deeplabv3_mobilenet_v3_large":
+            return deeplab(find(large, resolution=520), 21)
+        case _:
+            return None
 
 
 def with_head(arch: Arch, task: str, classes: int, **options: Any) -> Arch:

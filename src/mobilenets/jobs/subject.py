@@ -112,7 +112,6 @@ def network_for(asked: Asked) -> tuple["Network", Card]:
     """
     import torch
 
-    from mobilenets.arch.zoo import find
     from mobilenets.nn import build, load_model
     from mobilenets.weights import load_weights
 
@@ -121,7 +120,7 @@ def network_for(asked: Asked) -> tuple["Network", Card]:
         return load_model(find_run(path).weights)
     if path.is_file():
         return load_model(path)
-    arch = find(asked.model, asked.width, asked.resolution or 224, dialect=asked.dialect)
+    arch = _named(asked)
     torch.manual_seed(0)
     network = build(arch).eval()
     if asked.weights in (None, "none"):
@@ -129,18 +128,38 @@ def network_for(asked: Asked) -> tuple["Network", Card]:
     origin = load_weights(network, str(asked.weights))
     if origin.new_head:
         raise WeightsError(
-            f"{asked.weights} has other classes than {asked.model}'s 1000; train or fit it on your images"
+            f"{asked.weights} has other classes than {asked.model}'s {arch.head.classes}; "
+            "train or fit it on your images"
         )
     labels = origin.labels or blank_card(arch).labels
     record = origin.preprocess or blank_card(arch).preprocess
-    return network, Card("classify", arch, labels, record, weights=origin.description)
+    return network, Card(arch.head.task, arch, labels, record, weights=origin.description)
+
+
+def _named(asked: Asked) -> Arch:
+    """The network of a name: a classifier of the zoo, or a detector or segmenter as torchvision names them.
+
+    Raises UnknownName; UsageError for a width or dialect of the latter, which have theirs.
+    """
+    from mobilenets.arch import edit
+    from mobilenets.arch.heads import named
+    from mobilenets.arch.zoo import find
+
+    arch = named(asked.model)
+    if arch is None:
+        return find(asked.model, asked.width, asked.resolution or 224, dialect=asked.dialect)
+    if asked.width is not None or asked.dialect is not None:
+        raise UsageError(f"{asked.model} has a width and dialect of its own; leave --width and --dialect out")
+    return edit.at(arch, asked.resolution) if asked.resolution else arch
 
 
 def blank_card(arch: Arch) -> Card:
-    """The card of a network that was not trained: numbered classes, the usual preprocessing."""
-    side = arch.resolution
+    """The card of a network that was not trained: numbered classes, the usual preprocessing of its task."""
+    side, task = arch.resolution, arch.head.task
     labels = tuple(f"class {i}" for i in range(arch.head.classes))
-    return Card("classify", arch, labels, Preprocess(crop=side, resize=round(side * 256 / 224)))
+    if task in ("detect", "segment"):
+        return Card(task, arch, labels, Preprocess(side, side, fit="stretch"))
+    return Card(task, arch, labels, Preprocess(crop=side, resize=round(side * 256 / 224)))
 
 
 def cached_export(asked: Asked, runtime: str) -> Path:

@@ -116,6 +116,24 @@ def labels_of(classes: int) -> tuple[str, ...] | None:
             return None
 
 
+def _labels(arch: Arch) -> tuple[str, ...] | None:
+    """The names of the classes of published weights, by task and number of classes; None for others."""
+    from torchvision.models import detection, segmentation
+
+    match arch.head.task, arch.head.classes:
+        case "detect", 90:
+            known = detection.SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"]
+            return tuple(known[1:])  # the first is the background
+        case "segment", 21:
+            return tuple(
+                segmentation.LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.meta["categories"]
+            )
+        case "classify", classes:
+            return labels_of(classes)
+        case _:
+            return None
+
+
 def _in_order(network: "Network", found: Ordered, path: Path) -> Origin:
     """Load layers that are told by their order. Raises WeightsError."""
     arch = network.arch
@@ -198,7 +216,7 @@ def _origin(arch: Arch, path: Path, naming: Naming, entry: Published | None, *, 
     """What is known of the weights, for the resolution of `arch`."""
     if naming == "ours":
         return _own(arch, path, new_head=new_head)
-    labels = None if new_head or arch.head.taps else labels_of(arch.head.classes)
+    labels = None if new_head else _labels(arch)
     if entry:
         record = fitted(entry.preprocess, arch.resolution)
         return Origin(entry.name, record, labels, new_head, entry.top1)

@@ -91,7 +91,8 @@ def other_tensors(arch: Arch, wanted: Mapping[str, "Tensor"], state: Mapping[str
         if not found.isfinite().all():
             return f"has NaN or infinity in {name}: its training went wrong; give other weights"
     for name in state:
-        if name not in wanted and not name.endswith("num_batches_tracked") and "classifier" not in name:
+        spare = "classifier" in name or ".predict." in name or name.endswith("num_batches_tracked")
+        if name not in wanted and not spare:
             return f"has {name}, which {described(arch)} lacks{_hint(state)}"
     return ""
 
