@@ -50,8 +50,35 @@ def test_the_interval_is_wilsons():
 @pytest.mark.parametrize("artifact", ["exports/it's.tflite", "exports/model.onnx", "model.safetensors"])
 @pytest.mark.parametrize("labels", [[], ["cat", 'it\'s "x"\n'], ["x"] * 500])
 def test_snippets_are_python(artifact, labels):
-    found = snippets(artifact, {"crop": 224, "resize": 256, "interpolation": "bicubic"}, labels)
+    card = {"preprocess": {"crop": 224, "resize": 256, "interpolation": "bicubic"}}
+    found = snippets(artifact, card, labels)
     assert found
     for _, code in found:
         compile(code, "snippet", "exec")
         assert repr(artifact) in code
+
+
+@pytest.mark.parametrize(
+    ("artifact", "engine"),
+    [("exports/it's.tflite", "LiteRT"), ("exports/model.onnx", "ONNX Runtime"), ("model.safetensors", None)],
+)
+@pytest.mark.parametrize(
+    ("task", "outputs", "runs", "opens"),
+    [
+        ("detect", "nms", True, False),
+        ("detect", "plain", False, False),
+        ("detect", "mediapipe", False, True),
+        ("segment", "argmax", True, False),
+        ("segment", "scores", True, True),
+        ("embed", "", True, True),
+    ],
+)
+def test_snippets_of_other_tasks_are_python(artifact, engine, task, outputs, runs, opens):
+    record = {"crop": 64, "resize": 64, "fit": "stretch"}
+    found = dict(snippets(artifact, {"task": task, "outputs": outputs, "preprocess": record}, ["it's", "b"]))
+    for code in found.values():
+        compile(code, "snippet", "exec")
+        assert repr(artifact) in code
+    wanted = {"Python"} | ({engine} if engine and runs else set())
+    assert found.keys() == wanted | ({"MediaPipe Tasks"} if engine == "LiteRT" and opens else set())
+    assert all("photo.resize((64, 64)" in found[title] for title in wanted - {"Python"})

@@ -14,6 +14,7 @@ from mobilenets.base.errors import RunError
 from mobilenets.base.run import Run, read, read_config
 
 Row = dict[str, float | None]
+METRICS = {"classify": "top1", "detect": "mAP50", "segment": "mIoU", "embed": "recall1"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,17 @@ class Facts:
     result: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Row, ...] = ()
     arch: Arch | None = None
+
+    @property
+    def task(self) -> str:
+        """What was learned: classify, detect, segment or embed."""
+        said = self.result.get("task") or self.card.get("task") or self.config.get("task")
+        return said if said in METRICS else "classify"
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that decides, as files have it."""
+        return METRICS[self.task]
 
     @property
     def labels(self) -> list[str]:
@@ -63,22 +75,28 @@ class Facts:
         """The epoch whose weights the training keeps, by the rule of the training itself."""
         from mobilenets.training.progress import best_row, highest_row
 
+        name = self.metric
         rows = [
             {**row, "val_loss": row.get("val_loss") or 0.0}
             for row in self.metrics
-            if 0 <= (-1.0 if (top1 := row.get("top1")) is None else top1) <= 1
+            if 0 <= (-1.0 if (value := row.get(name)) is None else value) <= 1
         ]
         if not rows:
             return None
         held = sum(self.dataset.get("counts", {}).get("val", []))
-        return best_row(rows, "top1", held) if held else highest_row(rows, "top1")
+        return best_row(rows, name, held) if held else highest_row(rows, name)
 
     @property
     def value(self) -> float | None:
         """The metric reached, 0..1: of the exported file, else of the best epoch."""
         if (value := self.result.get("value")) is not None:
             return float(value)
-        return self.best["top1"] if self.best else None
+        return self.best[self.metric] if self.best else None
+
+    @property
+    def root(self) -> Path:
+        """The folder that files of the data lie under."""
+        return Path(self.dataset.get("root") or self.dataset.get("source") or self.run.folder)
 
     @property
     def images(self) -> tuple[int | None, str]:

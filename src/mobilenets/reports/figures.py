@@ -19,6 +19,9 @@ COLOURS = {"--blue": "#0072b2", "--orange": "#d55e00", "--green": "#009e73", "--
 BLUE, ORANGE, GREEN, PURPLE = COLOURS.values()
 MARKERS = "osD^vP"
 INK, FAINT = "#20242a", "#8a9099"
+LINES = (BLUE, ORANGE, GREEN, PURPLE, FAINT)
+STROKES = ("-", "--", ":", "-.")
+TOLD = 20  # classes up to which each curve has a name
 NAMED = 30  # classes up to which a confusion matrix can be read
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -56,24 +59,75 @@ def style() -> Iterator[None]:
         yield
 
 
-def curves(rows: Sequence[dict[str, float | None]], best: dict[str, float | None] | None) -> "Figure":
-    """Loss, top-1 and learning rate over the epochs; `rows` are those of metrics.csv, `best` is ringed."""
+def curves(
+    rows: Sequence[dict[str, float | None]],
+    best: dict[str, float | None] | None,
+    metric: str = "top1",
+    title: str = "top-1",
+) -> "Figure":
+    """Loss, metric and learning rate over the epochs; `rows` are those of metrics.csv, `best` is ringed."""
     with style():
         figure = blank(9.4, 2.7)
-        loss, top1, lr = figure.subplots(1, 3)
+        loss, value, lr = figure.subplots(1, 3)
         _line(loss, rows, "train_loss", BLUE, label="train")
         _line(loss, rows, "val_loss", ORANGE, label="val", dashed=True)
         loss.set_title("loss")
         loss.legend()
-        _line(top1, rows, "top1", GREEN, scale=100)
-        top1.set_title("top-1 on val, %")
+        _line(value, rows, metric, GREEN, scale=100)
+        value.set_title(f"{title} on val, %")
         if best is not None:
-            _ring(top1, _epoch(best, 0), best["top1"] or 0.0)
+            _ring(value, _epoch(best, 0), best[metric] or 0.0)
         _line(lr, rows, "lr", PURPLE)
         lr.set_title("learning rate")
-        for axes in (loss, top1, lr):
+        for axes in (loss, value, lr):
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
+        return figure
+
+
+def precision_recall(classes: Sequence[dict[str, Any]]) -> "Figure":
+    """Precision over recall at IoU 0.5, a line per class with its AP; of many classes grey lines and a mean.
+
+    A class has `label`, `AP50` and `curve`, the precision at recalls from 0 to 1 in equal steps.
+    """
+    with style():
+        figure = blank(7.6, 4.2)
+        axes = figure.subplots()
+        named = len(classes) <= TOLD
+        for i, one in enumerate(classes):
+            recalls = [100 * k / (len(one["curve"]) - 1) for k in range(len(one["curve"]))]
+            line = {"color": LINES[i % len(LINES)], "linestyle": STROKES[i // len(LINES) % len(STROKES)],
+                    "label": f"{short(one['label'])}  {one['AP50']:.1%}"}  # fmt: skip
+            axes.plot(recalls, [100 * value for value in one["curve"]],
+                      **(line if named else {"color": FAINT, "linewidth": 0.6, "alpha": 0.5}))  # fmt: skip
+        if not named:
+            steps = list(zip(*(one["curve"] for one in classes), strict=True))
+            mean = [100 * sum(step) / len(step) for step in steps]
+            axes.plot([100 * k / (len(mean) - 1) for k in range(len(mean))], mean, color=BLUE, label="mean")
+        axes.set_xlim(0, 101)
+        axes.set_ylim(0, 103)
+        axes.set_xlabel("recall, %")
+        axes.set_title("precision, %")
+        figure.legend(loc="outside right upper")
+        return figure
+
+
+def bars(rows: Sequence[tuple[str, float]], title: str) -> "Figure":
+    """A bar per name with its share, in the order given, which is from the top down."""
+    with style():
+        figure = blank(7.6, 0.7 + 0.26 * len(rows))
+        axes = figure.subplots()
+        axes.barh(range(len(rows)), [100 * value for _, value in rows], color=BLUE, height=0.68)
+        for place, (_, value) in enumerate(rows):
+            axes.annotate(
+                f"{value:.1%}", (100 * value, place), (4, 0), textcoords="offset points", va="center"
+            )
+        axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 108)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_title(title)
         return figure
 
 
@@ -141,6 +195,13 @@ def save(figure: "Figure", path: Path) -> str:
     text = drawn(figure)
     write_text(path, text)
     return text
+
+
+def embedded(figure: "Figure", plots: Path, name: str) -> Any:
+    """A figure saved in `plots` and, safe to stand in the page, as SVG: matplotlib escapes its texts."""
+    from markupsafe import Markup
+
+    return Markup(inline(save(figure, plots / f"{name}.svg"), name))  # noqa: S704
 
 
 def drawn(figure: "Figure") -> str:

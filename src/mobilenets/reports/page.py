@@ -6,14 +6,25 @@ from typing import Any
 
 from mobilenets.base.files import write_text
 from mobilenets.base.run import Run
-from mobilenets.reports import figures, wording
+from mobilenets.reports import classify, detect, embed, figures, segment, wording
 from mobilenets.reports.facts import Facts, gather
-from mobilenets.reports.measures import mixups, per_class, worst_first
-from mobilenets.reports.pictures import surest
 from mobilenets.reports.usage import snippets
 
 TEMPLATE = "page.html.jinja"
-FILTERS = (wording.percent, wording.milliseconds, wording.count, wording.millions, wording.size)
+FILTERS = (
+    wording.percent,
+    wording.milliseconds,
+    wording.count,
+    wording.millions,
+    wording.size,
+    wording.metric,
+)
+SECTIONS = {
+    "classify": classify.section,
+    "detect": detect.section,
+    "segment": segment.section,
+    "embed": embed.section,
+}
 LEFT_OUT = 20  # unreadable files named on the page
 
 
@@ -40,8 +51,13 @@ def render(facts: Facts) -> str:
         lstrip_blocks=True,
     )
     pages.filters |= {function.__name__: function for function in FILTERS}
+    pages.globals |= {"bar": _bar, "short": figures.short}
     return pages.get_template(TEMPLATE).render(
-        **_headline(facts), **_training(facts), **_mistakes(facts), **_candidates(facts), **_terms(facts)
+        **_headline(facts),
+        **SECTIONS[facts.task](facts),
+        **_training(facts),
+        **_candidates(facts),
+        **_terms(facts),
     )
 
 
@@ -57,6 +73,7 @@ def _headline(facts: Facts) -> dict[str, Any]:
         "network": wording.network(facts),
         "origin": wording.origin(facts),
         "certainty": wording.certainty(facts),
+        "figures": list((facts.result.get("metrics") or {}).items()),
         "target": facts.result.get("target") or facts.choice.get("target") or facts.config.get("target"),
     }
 
@@ -65,31 +82,16 @@ def _training(facts: Facts) -> dict[str, Any]:
     """The curves and the best epoch."""
     if not facts.metrics:
         return {"curves": None}
-    return {"curves": _figure(figures.curves(facts.metrics, facts.best), facts, "curves")}
+    title = wording.metric(facts.metric)
+    figure = figures.curves(facts.metrics, facts.best, facts.metric, title)
+    return {"curves": figures.embedded(figure, facts.run.plots, "curves")}
 
 
-def _mistakes(facts: Facts) -> dict[str, Any]:
-    """Confusion, scores per class, and the pictures the model was surest about."""
+def _bar(share: float | None) -> Any:
+    """The filled part of a bar."""
     from markupsafe import Markup
 
-    matrix, labels = facts.result.get("confusion") or [], facts.labels
-    labels = labels if len(labels) >= len(matrix) else [str(i) for i in range(len(matrix))]
-    predictions = facts.result.get("predictions") or []
-    root = Path(facts.dataset.get("root") or facts.dataset.get("source") or facts.run.folder)
-    if matrix:
-        figures.save(figures.confusion(matrix, labels), facts.run.plots / "confusion.svg")
-    return {
-        "labels": labels,
-        "matrix": matrix if len(matrix) <= figures.NAMED else [],
-        "short": figures.short,
-        "mixups": mixups(matrix, labels),
-        "classes": worst_first(per_class(matrix, labels)),
-        "wrong": surest(predictions, labels, root, right=False),
-        "right": surest(predictions, labels, root, right=True),
-        "has_predictions": bool(predictions),
-        "errors": sum(item["label"] != item["predicted"] for item in predictions),
-        "bar": lambda share: Markup(f'<i style="width:{100 * (share or 0):.1f}%"></i>'),  # noqa: S704 - a number
-    }
+    return Markup(f'<i style="width:{100 * (share or 0):.1f}%"></i>')  # noqa: S704 - a number
 
 
 def _candidates(facts: Facts) -> dict[str, Any]:
@@ -111,7 +113,7 @@ def _candidates(facts: Facts) -> dict[str, Any]:
     drawn = None
     if points:
         figure = figures.choice(points, facts.budget_ms, facts.choice.get("margin") or 0.0, worth)
-        drawn = _figure(figure, facts, "candidates")
+        drawn = figures.embedded(figure, facts.run.plots, "candidates")
     return {"measured": measured, "unmeasured": len(listed) - len(measured), "choice": drawn}
 
 
@@ -122,7 +124,7 @@ def _terms(facts: Facts) -> dict[str, Any]:
     left_out = facts.dataset.get("left_out") or []
     return {
         "artifact": inside,
-        "snippets": snippets(inside, facts.card.get("preprocess") or {}, facts.labels) if inside else [],
+        "snippets": snippets(inside, _card(facts), facts.labels) if inside else [],
         "command": facts.result.get("command") or facts.card.get("command") or "",
         "counts": {
             split: sum(each) for split, each in (facts.dataset.get("counts") or {}).items() if sum(each)
@@ -135,6 +137,11 @@ def _terms(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _card(facts: Facts) -> dict[str, Any]:
+    """The card as plain data, with what the exported file gives."""
+    return {**facts.card, "task": facts.task, "outputs": facts.result.get("outputs") or ""}
+
+
 def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A document as pairs of dotted name and text; what was left open is left out."""
     for key, value in document.items():
@@ -142,10 +149,3 @@ def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield from _flat(value, f"{prefix}{key}.")
         elif value is not None:
             yield f"{prefix}{key}", f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _figure(figure: Any, facts: Facts, name: str) -> Any:
-    """A figure saved under plots/ and, safe to stand in the page, as SVG: matplotlib escapes its texts."""
-    from markupsafe import Markup
-
-    return Markup(figures.inline(figures.save(figure, facts.run.plots / f"{name}.svg"), name))  # noqa: S704

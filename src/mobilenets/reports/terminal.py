@@ -16,7 +16,10 @@ def summary(run: Run) -> str:
         ("file", facts.artifact or wording.NOTHING),
         ("network", wording.network(facts)),
         ("weights", wording.origin(facts)),
-        ("top-1", f"{wording.percent(facts.value)} of {wording.count(n)} {split} images"),
+        (
+            wording.metric(facts.metric),
+            f"{wording.percent(facts.value)} of {wording.count(n)} {split} images",
+        ),
         ("latency", f"{wording.milliseconds(latency)} on {_target(facts.result, facts.choice)}"),
         ("budget", wording.NOTHING if facts.budget_ms is None else f"{facts.budget_ms:g} ms: {verdict}"),
         ("size", f"{wording.count(facts.size)} bytes"),

@@ -4,6 +4,19 @@ from mobilenets.reports.facts import Facts
 from mobilenets.reports.measures import interval
 
 NOTHING = "–"
+METRICS = {
+    "top1": "top-1",
+    "mAP50": "mAP at IoU 0.5",
+    "mAP": "COCO mAP",
+    "mAP75": "mAP at IoU 0.75",
+    "mIoU": "mean IoU",
+    "pixel_accuracy": "pixels right",
+    "recall1": "recall at 1",
+    "recall5": "recall at 5",
+    "recall10": "recall at 10",
+    "map_at_r": "mAP at R",
+}
+SHARES = ("top1", "recall1")  # metrics that are a share of the images, of which chance is known
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -24,6 +37,11 @@ def count(value: float | None) -> str:
 def millions(value: float | None) -> str:
     """A large number in millions."""
     return NOTHING if value is None else f"{value / 1e6:.2f} M" if value < 1e8 else f"{value / 1e6:.0f} M"
+
+
+def metric(name: str) -> str:
+    """A metric as people call it."""
+    return METRICS.get(name, name)
 
 
 def size(value: int | None) -> str:
@@ -58,6 +76,8 @@ def certainty(facts: Facts) -> str:
     n, split = facts.images
     if facts.value is None or not n:
         return split
+    if facts.metric not in SHARES:
+        return f"{count(n)} {split} images"
     low, high = interval(facts.value, n)
     return f"{low * 100:.1f} to {high * 100:.1f} % with 95 % confidence, {count(n)} {split} images"
 
