@@ -136,7 +136,7 @@ def row(task: str, runs: list[list[float]]) -> dict[str, Any]:
 
 
 def trained(epochs: int, seeds: int) -> dict[str, Any]:
-    """Average precision of both detectors on BCCD's test list, per seed and on average, with their latency."""
+    """Average precision of both detectors on BCCD's test list, per seed and in the mean; their latency."""
     data, v3_v2 = unpacked(), pair("detection", CELLS)
     names = ("mobilenet_v3_large, halved", "mobilenet_v2")
     result: dict[str, Any] = {"data": "BCCD", "epochs": epochs, "weights": "none"}

