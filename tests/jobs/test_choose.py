@@ -54,14 +54,14 @@ def test_the_most_capable_comes_first():
 
 
 def test_a_wide_budget_takes_the_best(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(1000), Pins(resolution=224))
+    arch = choose(Run(tmp_path), budget(1000), Pins(resolution=224)).arch
     assert (arch.name, cost(arch).macs) == ("mobilenet_v2", 582_195_824)
     assert measured[0] == ("mobilenet_v2", 1.4, 224)
     assert len(measured) == 3  # the chosen one and two smaller neighbours
 
 
 def test_the_best_that_fits_is_taken_and_written_down(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(2.0), Pins(resolution=224))
+    arch = choose(Run(tmp_path), budget(2.0), Pins(resolution=224)).arch
     document = read_json(Run(tmp_path).candidates)
     rows = {(row["name"], row["width"]): row for row in document["candidates"]}
     chosen = next(row for row in rows.values() if row["chosen"])
@@ -74,8 +74,8 @@ def test_the_best_that_fits_is_taken_and_written_down(tmp_path, measured):
 
 def test_the_margin_counts(tmp_path, measured):
     exact = 216_589_760 / MACS_PER_MS
-    assert choose(Run(tmp_path / "a"), budget(exact), Pins(resolution=224)).name == "mobilenet_v3_large"
-    small = choose(Run(tmp_path / "b"), budget(exact, 0.1), Pins(resolution=224))
+    assert choose(Run(tmp_path / "a"), budget(exact), Pins(resolution=224)).arch.name == "mobilenet_v3_large"
+    small = choose(Run(tmp_path / "b"), budget(exact, 0.1), Pins(resolution=224)).arch
     assert cost(small).macs < 216_589_760
     assert small.name != "mobilenet_v3_large"
 
@@ -88,12 +88,12 @@ def test_a_second_call_reads_the_first(tmp_path, measured):
 
 
 def test_smaller_sides_are_tried_where_the_choice_is_free(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(1.2), Pins(model="mobilenet_v3_large"))
+    arch = choose(Run(tmp_path), budget(1.2), Pins(model="mobilenet_v3_large")).arch
     assert arch.resolution == 96  # 128 pixels would take 1.8 ms
 
 
 def test_pins_are_kept(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(100), Pins("mobilenet_v2", 0.5, 128, "timm"))
+    arch = choose(Run(tmp_path), budget(100), Pins("mobilenet_v2", 0.5, 128, "timm")).arch
     assert (arch.name, arch.resolution, arch.dialect.name, cost(arch).params) == (
         "mobilenet_v2",
         128,
@@ -104,7 +104,7 @@ def test_pins_are_kept(tmp_path, measured):
 
 
 def test_an_alias_settles_its_width(tmp_path, measured):
-    arch = choose(Run(tmp_path), budget(100), Pins("mobilenetv2_050", resolution=96))
+    arch = choose(Run(tmp_path), budget(100), Pins("mobilenetv2_050", resolution=96)).arch
     assert (arch.dialect.name, cost(arch).params) == ("timm", 1_968_680)
     assert read_json(Run(tmp_path).candidates)["candidates"][0]["width"] == 0.5
 

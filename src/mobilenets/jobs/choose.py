@@ -12,6 +12,7 @@ from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, read
 from mobilenets.jobs.known import published_accuracy
+from mobilenets.jobs.start import Plan
 
 if TYPE_CHECKING:
     from mobilenets.runtimes import Target
@@ -59,12 +60,17 @@ class Candidate:
     latency.
     """
 
-    arch: Arch
+    plan: Plan
     width: float
     top1: float | None
     source: str
     median_ms: float | None = None
     iqr_ms: float | None = None
+
+    @property
+    def arch(self) -> Arch:
+        """The network, with its head."""
+        return self.plan.arch
 
     @property
     def name(self) -> str:
@@ -77,20 +83,20 @@ class Candidate:
         return (True, self.top1) if self.top1 is not None else (False, float(cost(self.arch).macs))
 
 
-def as_it_is(arch: Arch) -> Arch:
+def as_it_is(arch: Arch) -> Plan:
     """The network with the head it has."""
-    return arch
+    return Plan(arch, arch)
 
 
-def candidates(pins: Pins, resolution: int, headed: Callable[[Arch], Arch] = as_it_is) -> list[Candidate]:
+def candidates(pins: Pins, resolution: int, planned: Callable[[Arch], Plan] = as_it_is) -> list[Candidate]:
     """The networks to choose from, the most capable first: the one that is pinned, or FAMILIES.
 
-    `headed` puts the head on that they will have; what is published of them is for their own.
+    `planned` puts the head on that they will have; what is published of them is for their own.
     """
     families = [pins.model] if pins.model else list(FAMILIES)
     widths = [pins.width] if pins.model or pins.width else list(WIDTHS)
     found = [
-        _candidate(find(name, width, resolution, dialect=pins.dialect), name, width, headed)
+        _candidate(find(name, width, resolution, dialect=pins.dialect), name, width, planned)
         for name in families
         for width in widths
     ]
@@ -102,35 +108,35 @@ def choose(
     run: Run,
     budget: Budget,
     pins: Pins,
-    headed: Callable[[Arch], Arch] = as_it_is,
+    planned: Callable[[Arch], Plan] = as_it_is,
     sides: Sequence[int] = RESOLUTIONS["classify"],
-) -> Arch:
+) -> Plan:
     """The most capable network whose latency, measured with its head, is within the budget less its margin.
 
     Written to candidates.json with all that was measured; a second call reads it there.
     Raises BudgetError naming the closest when nothing fits.
     """
     if stored := read(run.candidates):
-        return codec.decode(stored["arch"])
+        return Plan(codec.decode(stored["arch"]), codec.decode(stored["backbone"]))
     seen: list[Candidate] = []
     for side in [pins.resolution] if pins.resolution else sides:
-        measured, chosen = _search(candidates(pins, side, headed), budget)
+        measured, chosen = _search(candidates(pins, side, planned), budget)
         seen += measured
         if chosen is not None:
             _write(run, seen, chosen, budget)
-            return chosen.arch
+            return chosen.plan
     closest = min((one for one in seen if one.median_ms), key=lambda one: one.median_ms or 0, default=seen[0])
     raise BudgetError(_nothing_fits(closest, budget))
 
 
-def _candidate(arch: Arch, name: str, width: float | None, headed: Callable[[Arch], Arch]) -> Candidate:
+def _candidate(arch: Arch, name: str, width: float | None, planned: Callable[[Arch], Plan]) -> Candidate:
     """A network and its published accuracy."""
     from mobilenets.arch.zoo import ALIASES
 
     settled = width or ALIASES.get(name, (name, {}))[1].get("width", 1.0)
     accuracy = published_accuracy(arch, settled)
     top1, source = (accuracy.top1, accuracy.source) if accuracy else (None, "")
-    return Candidate(headed(arch), settled, top1, source)
+    return Candidate(planned(arch), settled, top1, source)
 
 
 def _search(listed: list[Candidate], budget: Budget) -> tuple[list[Candidate], Candidate | None]:
@@ -185,6 +191,7 @@ def _write(run: Run, seen: list[Candidate], chosen: Candidate, budget: Budget) -
         "ceiling_gflops": ceiling,
         "candidates": [_row(one, one is chosen, budget.limit, ceiling) for one in seen],
         "arch": codec.encode(chosen.arch),
+        "backbone": codec.encode(chosen.plan.backbone),
     }
     write_json(run.candidates, document)
 

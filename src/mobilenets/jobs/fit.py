@@ -17,7 +17,7 @@ from mobilenets.jobs.start import (
     check_task,
     check_weights,
     command,
-    fitted_head,
+    headed,
     read_data,
 )
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
@@ -81,16 +81,16 @@ def fit(
         "settings": settings or {},
     }
     found = read_data(data, val, seed, task)
-    headed, sides = partial(fitted_head, task=task, dataset=found.dataset), RESOLUTIONS[task]
+    planned, sides = partial(headed, task=task, dataset=found.dataset), RESOLUTIONS[task]
     if weights not in ("imagenet", "none"):
         pinned = find(str(model), width, resolution or sides[0], dialect=dialect)
-        check_weights(headed(pinned), weights, Path(out))
+        check_weights(planned(pinned), weights, Path(out))
     run = open_run(Path(out), asked)
     found.write(run)
     dataset = found.dataset
     mark(run, "choose", "running")
-    arch = choose(run, Budget(budget_ms, wanted, margin), pins, headed, sides)
-    train_in(run, task, dataset, arch, weights, seed, settings, may_lack=True)
+    plan = choose(run, Budget(budget_ms, wanted, margin), pins, planned, sides)
+    train_in(run, dataset, plan, weights, seed, settings, may_lack=True)
     if not run.result.exists():
         mark(run, "verify", "running")
         write_json(run.result, verify(run, dataset, wanted, budget_ms))
@@ -128,6 +128,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
     return {
         "task": card.task,
         "artifact": path.relative_to(run.folder).as_posix(),
+        "outputs": exported.card.outputs,
         "metric": metric,
         "value": scored.value,
         "n": len(samples),

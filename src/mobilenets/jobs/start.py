@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mobilenets.data.findings import Finding
     from mobilenets.nn import Network
     from mobilenets.training.settings import Settings
+    from mobilenets.weights import Origin
 
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
 # are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
@@ -42,12 +43,18 @@ def check_settings(settings: dict[str, Any] | None) -> None:
     override(Settings(), **(settings or {}))
 
 
-def check_weights(arch: Arch, weights: str, out: Path) -> None:
-    """Raise WeightsError unless the weights fit; a run that already began needs them no more."""
-    from mobilenets.nn import build
+@dataclass(frozen=True)
+class Plan:
+    """The network to train, and the classifier of the zoo whose backbone it has."""
 
+    arch: Arch
+    backbone: Arch
+
+
+def check_weights(plan: Plan, weights: str, out: Path) -> None:
+    """Raise WeightsError unless the weights fit; a run that already began needs them no more."""
     if not Run(out).card.exists():
-        _load(build(arch), weights)
+        _weighted(plan, weights)
 
 
 def read_data(data: str | Path, val: float | None, seed: int, task: str = "classify") -> "Data":
@@ -85,8 +92,9 @@ class Data:
         write_json(run.dataset, document)
 
 
-def fitted_head(arch: Arch, task: str, dataset: "Dataset") -> Arch:
-    """`arch` with the head of a task for the classes of a dataset; a detector's boxes suit those to learn.
+def headed(backbone: Arch, task: str, dataset: "Dataset") -> Plan:
+    """A classifier of the zoo with the head of a task for the classes of a dataset; a detector's boxes suit
+    those to learn.
 
     Raises ArchError where the network cannot carry it.
     """
@@ -95,11 +103,11 @@ def fitted_head(arch: Arch, task: str, dataset: "Dataset") -> Arch:
         from mobilenets.tasks.detect.task import scales
 
         options["scales"] = scales(dataset.train)
-    return with_head(arch, task, len(dataset.labels), **options)
+    return Plan(with_head(backbone, task, len(dataset.labels), **options), backbone)
 
 
-def open_network(arch: Arch, task: str, labels: tuple[str, ...], weights: str, seed: int, run: Run, *,
-                 may_lack: bool) -> tuple["Network", Card]:  # fmt: skip
+def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool
+                 ) -> tuple["Network", Card]:  # fmt: skip
     """A network to train and its card, written into the run as arch.json and card.json.
 
     `weights` is "imagenet", "none", a published name or a file. With `may_lack`, published weights that
@@ -111,13 +119,12 @@ def open_network(arch: Arch, task: str, labels: tuple[str, ...], weights: str, s
     from mobilenets.nn import build
 
     torch.manual_seed(seed)
-    network = build(arch)
+    arch, task = plan.arch, plan.arch.head.task
     if run.card.exists():
         card = cards.loads(run.card.read_bytes())
-        if card.weights != "none" and not run.last.exists():
-            _load(network, weights)
-        return network, card
-    origin = _try_load(network, weights) if may_lack else _load(network, weights)
+        begun = card.weights == "none" or run.last.exists()
+        return build(arch) if begun else _weighted(plan, weights)[0], card
+    network, origin = _weighted(plan, weights, may_lack=may_lack)
     named = labels if arch.head.classes else ()  # vectors name no classes
     card = Card(task, arch, named, _record(arch, task, origin.preprocess if origin else None),
                 weights=origin.description if origin else "none", command=command())  # fmt: skip
@@ -141,22 +148,27 @@ def command() -> str:
     return shlex.join(["mobilenets" if name in {"mobilenets", "__main__.py"} else name, *sys.argv[1:]])
 
 
-def _load(network: "Network", weights: str) -> Any:
-    """The origin of the weights put into `network`, None for "none". Raises WeightsError."""
-    from mobilenets.weights import load_weights
+def _weighted(plan: Plan, weights: str, *, may_lack: bool = False) -> tuple["Network", "Origin | None"]:
+    """The network with its weights, and their origin, None for "none".
 
-    return None if weights == "none" else load_weights(network, weights)
+    With `may_lack`, published weights that cannot be had are said so, and it begins with nothing. Raises
+    WeightsError.
+    """
+    from mobilenets.nn import build
+    from mobilenets.weights import load_weights, with_backbone
 
-
-def _try_load(network: "Network", weights: str) -> Any:
-    """As `_load`, but published weights that cannot be had are said so, and None comes back."""
+    network = build(plan.arch)
+    if weights == "none":
+        return network, None
     try:
-        return _load(network, weights)
+        if plan.arch.head.task == "classify":
+            return network, load_weights(network, weights)
+        return with_backbone(plan.arch, plan.backbone, weights)
     except WeightsError as error:
-        if weights != "imagenet":
+        if not may_lack or weights != "imagenet":
             raise
         say(f"{error}; training from scratch instead")
-        return None
+        return network, None
 
 
 def _record(arch: Arch, task: str, published: Preprocess | None) -> Preprocess:

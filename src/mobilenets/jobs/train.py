@@ -9,10 +9,11 @@ from mobilenets.base.errors import Interrupted, MobilenetsError
 from mobilenets.base.run import Run, mark, open_run
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
+    Plan,
     check_settings,
     check_task,
     check_weights,
-    fitted_head,
+    headed,
     open_network,
     read_data,
     settings_for,
@@ -20,7 +21,6 @@ from mobilenets.jobs.start import (
 from mobilenets.tasks import get
 
 if TYPE_CHECKING:
-    from mobilenets.arch.spec import Arch
     from mobilenets.data.dataset import Dataset
     from mobilenets.training import Trained
 
@@ -51,8 +51,8 @@ def train(
     check_settings(settings)
     arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
     found = read_data(data, val, seed, task)
-    arch = fitted_head(arch, task, found.dataset)
-    check_weights(arch, weights, Path(out))
+    plan = headed(arch, task, found.dataset)
+    check_weights(plan, weights, Path(out))
     asked = {
         "verb": "train",
         "data": str(data),
@@ -68,7 +68,7 @@ def train(
     }
     run = open_run(Path(out), asked)
     found.write(run)
-    trained, card = train_in(run, task, found.dataset, arch, weights, seed, settings, may_lack=False)
+    trained, card = train_in(run, found.dataset, plan, weights, seed, settings, may_lack=False)
     metric = get(task).metric
     return {
         "task": task,
@@ -87,9 +87,8 @@ def train(
 
 def train_in(
     run: Run,
-    task: str,
     dataset: "Dataset",
-    arch: "Arch",
+    plan: Plan,
     weights: str,
     seed: int,
     settings: dict[str, Any] | None,
@@ -99,7 +98,7 @@ def train_in(
     """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
     from mobilenets import training
 
-    network, card = open_network(arch, task, dataset.labels, weights, seed, run, may_lack=may_lack)
+    network, card = open_network(plan, dataset.labels, weights, seed, run, may_lack=may_lack)
     chosen = settings_for(card, dataset, seed, settings)
     mark(run, "train", "running")
     try:
