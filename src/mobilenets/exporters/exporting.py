@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -10,13 +10,15 @@ from types import MappingProxyType, ModuleType
 import numpy as np
 
 from mobilenets.arch.card import Card
-from mobilenets.base.errors import ExportError, RunError, UnknownName, UsageError
+from mobilenets.base.errors import ExportError, RunError, UnknownName, UsageError, shown
 from mobilenets.base.files import replacing
+from mobilenets.exporters.found import compare_found
 from mobilenets.exporters.parity import Parity, compare
 from mobilenets.nn import Network
 from mobilenets.runtimes import RUNTIMES, Target, runtime_of
 from mobilenets.runtimes.open import open_as
 from mobilenets.runtimes.target import check_precision
+from mobilenets.tasks.detect import RULES
 
 EXPORTERS: Mapping[str, str] = MappingProxyType(
     {
@@ -24,7 +26,7 @@ EXPORTERS: Mapping[str, str] = MappingProxyType(
         "onnx": "mobilenets.exporters.onnx",
         "torch": "mobilenets.exporters.torch",
     }
-)  # each has write(network, card, path) and stamp(path, card)
+)  # each has write(network, card, path), stamp(path, card), FORMS, and add_nms where these have "nms"
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ def export(
     samples: np.ndarray,
     threads: int = 1,
     precision: str = "float32",
+    form: str | None = None,
 ) -> Exported:
     """Write `network` with its card as a file for the runtime `to`, verified on real images.
 
-    `samples` are raw pixels uint8 (N, H, W, 3). The file takes raw pixels (1, H, W, 3) float32 from 0 to 255
-    and gives probabilities (1, classes). `network` itself is left as it is.
+    `samples` are raw pixels uint8 (N, H, W, 3). The file takes raw pixels (1, H, W, 3) float32 from 0 to 255.
+    `form` says what it gives, where the task leaves a choice (`arch.card.FORMS`, docs/files.md); if not
+    given, the form that asks least of whoever reads the file. `network` is left as it is.
     Raises UnknownName, UsageError, MissingPackage, ExportError when the conversion fails, ParityError when
     the file answers otherwise than the network, StorageError; in every case `path` keeps what it held.
     """
@@ -61,13 +65,21 @@ def export(
         raise ExportError(f"the card describes another network than the one to write to {path}")
     if len(samples) == 0:
         raise UsageError("an export is verified on images; give at least one")
+    card = replace(card, outputs=_form(exporter, card, to, form))
     network = copy.deepcopy(network).cpu().eval()
+    raw = replace(card, outputs="plain") if card.outputs == "nms" else card
+    target = Target(to, threads=threads)
     with replacing(path) as draft:
-        exporter.write(network, card, draft)
-        session = open_as(draft, Target(to, threads=threads))
+        exporter.write(network, raw, draft)
+        session = open_as(draft, target)
+        parity = compare(network, raw, session, samples, path)
+        if raw != card:
+            rules = RULES["file"]
+            exporter.add_nms(draft, card, rules)
+            plain, session = session, open_as(draft, target)
+            compare_found(plain, session, card, rules, samples, path)
         if session.card != card:
             raise ExportError(f"the card written to {path} reads back differently; please report this")
-        parity = compare(network, card, session, samples, path)
     return Exported(path, card, parity)
 
 
@@ -84,6 +96,19 @@ def write_card(path: Path, card: Card) -> None:
     with replacing(path) as draft:
         draft.write_bytes(path.read_bytes())
         exporter.stamp(draft, card)
+
+
+def _form(exporter: ModuleType, card: Card, to: str, form: str | None) -> str:
+    """The form to write. Raises UsageError for one that the task or the format does not have."""
+    known = [own for own in exporter.FORMS if own in card.forms]
+    if form is None:
+        return known[0] if known else ""
+    if form not in known:
+        choice = (
+            f"known: {', '.join(known)}" if known else f"a file for {card.task} has one form; leave it out"
+        )
+        raise UsageError(f"form {shown(form)} cannot be exported for {card.task} to {to}; {choice}")
+    return form
 
 
 def _exporter(to: str) -> ModuleType:

@@ -6,46 +6,31 @@ labels from a zip archive that follows the flatbuffer (mediapipe/tasks/metadata/
 """
 
 import io
-import struct
 import zipfile
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
 from mobilenets.arch import card as cards
+from mobilenets.arch.anchors import anchors
 from mobilenets.arch.card import Card
-from mobilenets.base.errors import ExportError, needs
+from mobilenets.base.errors import needs
+from mobilenets.exporters import tflite
+from mobilenets.tasks.detect.coder import WEIGHTS
 
-with needs("ai-edge-litert", "litert"):
-    from ai_edge_litert import schema_py_generated as tflite
 with needs("mediapipe", "litert"):
+    from mediapipe.tasks.metadata import image_segmenter_metadata_schema_py_generated as segmenter
     from mediapipe.tasks.metadata import metadata_schema_py_generated as tasks
+    from mediapipe.tasks.metadata import object_detector_metadata_schema_py_generated as detector
 
 LABELS = "labels.txt"
 TASKS_NAME = b"TFLITE_METADATA"
 TASKS_IDENTIFIER = b"M001"
 TASKS_PARSER = "1.0.0"
-TFLITE_IDENTIFIER = b"TFL3"
-ALIGNMENT = 16  # bytes, which the TFLite schema demands of every buffer
+OPTIONS_IDENTIFIER = b"V001"  # of a segmenter's and of a detector's
+OPTIONS_PARSER = "1.0.0"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # one time for all archives, so that equal models are equal files
-
-
-class _Aligned(tflite.BufferT):  # type: ignore[misc]
-    """A buffer packed as the schema demands; the generated code forgets `force_align`."""
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 - the generated code's name
-        """Write the buffer and return its place."""
-        data = None
-        if self.data is not None:
-            content = bytes(self.data)
-            builder.StartVector(1, len(content), ALIGNMENT)
-            builder.head -= len(content)
-            builder.Bytes[builder.head : builder.head + len(content)] = content
-            data = builder.EndVector()
-        tflite.BufferStart(builder)
-        if data is not None:
-            tflite.BufferAddData(builder, data)
-        return int(tflite.BufferEnd(builder))
 
 
 def stamped(content: bytes, card: Card) -> bytes:
@@ -53,24 +38,31 @@ def stamped(content: bytes, card: Card) -> bytes:
 
     Raises ExportError when it is no sound model.
     """
-    try:
-        model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAs(content))
+    with tflite.sound():
+        model = tflite.unpacked(content)
         model.description = f"{card.arch.name}, {card.task}"
-        own = {TASKS_NAME: tasks_metadata(card), cards.KEY.encode(): cards.dumps(card).encode()}
-        for name, data in own.items():
-            _attach(model, name, data)
-        model.buffers = [_aligned(buffer) for buffer in model.buffers]
-        builder = flatbuffers.Builder(len(content) + 4096)
-        builder.Finish(model.Pack(builder), file_identifier=TFLITE_IDENTIFIER)
-    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise ExportError(
-            f"the metadata of the TFLite file cannot be written ({error}); export it again"
-        ) from error
-    return _with_labels(bytes(builder.Output()), card.labels)
+        tflite.attach(model, TASKS_NAME, tasks_metadata(card))
+        tflite.attach(model, cards.KEY.encode(), cards.dumps(card).encode())
+        return _with_labels(tflite.packed(model), card.labels)
 
 
 def tasks_metadata(card: Card) -> bytes:
-    """The metadata that MediaPipe Tasks reads: an RGB image in raw pixels in, one score per label out."""
+    """The metadata that MediaPipe Tasks reads: an RGB image in raw pixels in, the outputs of the form out."""
+    graph = tasks.SubGraphMetadataT(inputTensorMetadata=[_image(card)], outputTensorMetadata=_outputs(card))
+    if options := _options(card):
+        name, data = options
+        graph.customMetadata = [tasks.CustomMetadataT(name=name, data=np.frombuffer(data, np.uint8))]
+    model = tasks.ModelMetadataT(
+        name=card.arch.name,
+        description=f"{card.task}, {len(card.labels)} classes",
+        subgraphMetadata=[graph],
+        minParserVersion=TASKS_PARSER,
+    )
+    return _finished(model, TASKS_IDENTIFIER)
+
+
+def _image(card: Card) -> tasks.TensorMetadataT:
+    """The input."""
     side = card.preprocess.crop
     image = tasks.ImagePropertiesT(
         colorSpace=tasks.ColorSpaceType.RGB, defaultSize=tasks.ImageSizeT(width=side, height=side)
@@ -78,36 +70,125 @@ def tasks_metadata(card: Card) -> bytes:
     # mean 0 and deviation 1: the graph normalises, so pixels go in as they are
     options = tasks.NormalizationOptionsT(mean=[0.0], std=[1.0])
     normalise = tasks.ProcessUnitT(optionsType=tasks.ProcessUnitOptions.NormalizationOptions, options=options)
-    labels = tasks.AssociatedFileT(name=LABELS, type=tasks.AssociatedFileType.TENSOR_AXIS_LABELS)
-    pixels = tasks.TensorMetadataT(
+    return tasks.TensorMetadataT(
         name="image",
         description=f"RGB, {side} x {side}, 0 to 255",
         content=_content(tasks.ContentProperties.ImageProperties, image),
         processUnits=[normalise],
         stats=tasks.StatsT(min=[0.0], max=[255.0]),
     )
-    scores = tasks.TensorMetadataT(
-        name="probability",
-        description="one probability per class",
+
+
+def _outputs(card: Card) -> list[tasks.TensorMetadataT]:
+    """The outputs, in the file's order. MediaPipe knows those of a detector by these names."""
+    kinds = tasks.AssociatedFileType
+    match card.task, card.form:
+        case "detect", "nms":
+            return [
+                _location(),
+                _values("category", "class indices, from 0", labels=kinds.TENSOR_VALUE_LABELS),
+                _values("score", "the class's score", to=1.0),
+                _values("number of detections", "how many of the boxes hold"),
+            ]
+        case "detect", _:
+            scores = _values("score", "a score per anchor and class", to=1.0, labels=kinds.TENSOR_AXIS_LABELS)
+            return [_location(), scores]
+        case "segment", form:
+            what = "a probability per pixel and class" if form == "scores" else "the class of each pixel"
+            return [_mask(what)]
+        case "embed", _:
+            return [_values("vector", "of length 1")]
+        case _:
+            labels = kinds.TENSOR_AXIS_LABELS
+            return [_values("probability", "one probability per class", to=1.0, labels=labels)]
+
+
+def _values(
+    name: str, description: str, *, to: float = 0.0, labels: int | None = None
+) -> tasks.TensorMetadataT:
+    """A tensor of numbers, from 0 `to` something where that is known, with the labels where they belong."""
+    values = tasks.TensorMetadataT(
+        name=name,
+        description=description,
         content=_content(tasks.ContentProperties.FeatureProperties, tasks.FeaturePropertiesT()),
-        stats=tasks.StatsT(min=[0.0], max=[1.0]),
+    )
+    if to:
+        values.stats = tasks.StatsT(min=[0.0], max=[to])
+    if labels is not None:
+        values.associatedFiles = [tasks.AssociatedFileT(name=LABELS, type=labels)]
+    return values
+
+
+def _location() -> tasks.TensorMetadataT:
+    """The boxes, whose entries are y1, x1, y2, x2; raw ones are decoded to that by MediaPipe itself."""
+    boxes = tasks.BoundingBoxPropertiesT(
+        index=[1, 0, 3, 2], type=tasks.BoundingBoxType.BOUNDARIES, coordinateType=tasks.CoordinateType.RATIO
+    )  # where left, top, right and bottom are
+    return tasks.TensorMetadataT(
+        name="location",
+        description="the boxes",
+        content=_content(tasks.ContentProperties.BoundingBoxProperties, boxes),
+    )
+
+
+def _mask(description: str) -> tasks.TensorMetadataT:
+    """A map of classes."""
+    image = tasks.ImagePropertiesT(colorSpace=tasks.ColorSpaceType.GRAYSCALE)
+    labels = tasks.AssociatedFileT(name=LABELS, type=tasks.AssociatedFileType.TENSOR_AXIS_LABELS)
+    return tasks.TensorMetadataT(
+        name="segmentation_masks",
+        description=description,
+        content=_content(tasks.ContentProperties.ImageProperties, image),
         associatedFiles=[labels],
     )
-    graph = tasks.SubGraphMetadataT(inputTensorMetadata=[pixels], outputTensorMetadata=[scores])
-    model = tasks.ModelMetadataT(
-        name=card.arch.name,
-        description=f"{card.task}, {len(card.labels)} classes",
-        subgraphMetadata=[graph],
-        minParserVersion=TASKS_PARSER,
+
+
+def _options(card: Card) -> tuple[str, bytes] | None:
+    """What MediaPipe is to do with the outputs, where that is not plain from them: a name and a document."""
+    match card.task, card.form:
+        case "segment", "scores":
+            options = segmenter.ImageSegmenterOptionsT(
+                activation=segmenter.Activation.NONE, minParserVersion=OPTIONS_PARSER
+            )  # softmax lies in the graph
+            return "SEGMENTER_METADATA", _finished(options, OPTIONS_IDENTIFIER)
+        case "detect", "mediapipe":
+            return "DETECTOR_METADATA", _finished(_decoding(card), OPTIONS_IDENTIFIER)
+        case _:
+            return None
+
+
+def _decoding(card: Card) -> detector.ObjectDetectorOptionsT:
+    """The anchors and the box coder of a detector."""
+    boxes = anchors(card.arch)
+    x_scale, y_scale, w_scale, h_scale = WEIGHTS
+    fixed = [detector.FixedAnchorT(xCenter=x, yCenter=y, width=w, height=h) for x, y, w, h in boxes]
+    return detector.ObjectDetectorOptionsT(
+        minParserVersion=OPTIONS_PARSER,
+        ssdAnchorsOptions=detector.SsdAnchorsOptionsT(
+            fixedAnchorsSchema=detector.FixedAnchorsSchemaT(anchors=fixed)
+        ),
+        tensorsDecodingOptions=detector.TensorsDecodingOptionsT(
+            numClasses=len(card.labels),
+            numBoxes=len(boxes),
+            numCoords=4,
+            keypointCoordOffset=0,
+            numKeypoints=0,
+            numValuesPerKeypoint=2,
+            xScale=x_scale,
+            yScale=y_scale,
+            wScale=w_scale,
+            hScale=h_scale,
+            applyExponentialOnBoxSize=True,
+            sigmoidScore=False,
+        ),
     )
+
+
+def _finished(document: Any, identifier: bytes) -> bytes:
+    """The bytes of a document of one of MediaPipe's schemas."""
     builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=TASKS_IDENTIFIER)
+    builder.Finish(document.Pack(builder), file_identifier=identifier)
     return bytes(builder.Output())
-
-
-def label_lines(labels: tuple[str, ...]) -> str:
-    """The labels, one per line; a line break inside a name becomes a space, for lines are what is counted."""
-    return "".join(f"{' '.join(label.splitlines()) or ' '}\n" for label in labels)
 
 
 def _content(kind: int, properties: object) -> tasks.ContentT:
@@ -115,28 +196,15 @@ def _content(kind: int, properties: object) -> tasks.ContentT:
     return tasks.ContentT(contentPropertiesType=kind, contentProperties=properties)
 
 
-def _attach(model: tflite.ModelT, name: bytes, data: bytes) -> None:
-    """Put `data` under `name` among the model's own metadata, in place of what is there."""
-    model.metadata = model.metadata or []
-    entry = next((entry for entry in model.metadata if entry.name == name), None)
-    if entry is None:
-        model.buffers.append(tflite.BufferT())
-        entry = tflite.MetadataT(name=name, buffer=len(model.buffers) - 1)
-        model.metadata.append(entry)
-    model.buffers[entry.buffer].data = np.frombuffer(data, np.uint8)
-
-
-def _aligned(buffer: tflite.BufferT) -> _Aligned:
-    """The same buffer, to be packed aligned."""
-    if buffer.size:
-        raise ValueError("weights outside the flatbuffer")
-    aligned = _Aligned()
-    aligned.data = buffer.data
-    return aligned
+def label_lines(labels: tuple[str, ...]) -> str:
+    """The labels, one per line; a line break inside a name becomes a space, for lines are what is counted."""
+    return "".join(f"{' '.join(label.splitlines()) or ' '}\n" for label in labels)
 
 
 def _with_labels(model: bytes, labels: tuple[str, ...]) -> bytes:
     """The model followed by an archive with its labels, stored as they are, which MediaPipe demands."""
+    if not labels:
+        return model
     file = io.BytesIO(model)
     file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file, "a") as archive:

@@ -8,27 +8,35 @@ import torch
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
 from mobilenets.base.errors import ExportError, needs
+from mobilenets.exporters import onnx_nms, outputs
 from mobilenets.exporters.graph import shipped
 from mobilenets.nn import Network
 from mobilenets.runtimes.quiet import quiet
+from mobilenets.tasks.detect import Rules
 
 with needs("onnx and onnxscript", "onnx"):
     import onnx
     import onnxscript  # noqa: F401 - torch's exporter needs it and says so less clearly
 
-INPUT, OUTPUT = "image", "probability"
+INPUT = "image"
+FORMS = ("nms", "plain", "scores", "argmax")
 
 
 def write(network: Network, card: Card, path: Path) -> None:
-    """Convert and write, input `image` (1, H, W, 3), output `probability` (1, classes).
+    """Convert and write, input `image` (1, H, W, 3), outputs named as in `outputs.NAMES`.
 
     Raises ExportError when the network cannot be converted.
     """
-    module, example = shipped(network, card.preprocess)
+    module, example = shipped(network, card.preprocess, card.form)
     try:
         with quiet():
             program = torch.onnx.export(
-                module, (example,), dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+                module,
+                (example,),
+                dynamo=True,
+                input_names=[INPUT],
+                output_names=list(outputs.names(card)),
+                verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
@@ -39,11 +47,20 @@ def write(network: Network, card: Card, path: Path) -> None:
 
 def stamp(path: Path, card: Card) -> None:
     """Replace the card of the file. Raises ExportError when it is broken."""
+    _save(_load(path), card, path)
+
+
+def add_nms(path: Path, card: Card, rules: Rules) -> None:
+    """Let decoding and NMS follow a plain detector. Raises ExportError when the file is broken."""
+    _save(onnx_nms.followed(_load(path), card, rules), card, path)
+
+
+def _load(path: Path) -> Any:
+    """The model in a file. Raises ExportError when it is broken."""
     try:
-        model = onnx.load(path, format="protobuf")  # the suffix of a draft does not tell
+        return onnx.load(path, format="protobuf")  # the suffix of a draft does not tell
     except Exception as error:
         raise ExportError(f"{path} is not a whole ONNX file ({error}); export it again") from error
-    _save(model, card, path)
 
 
 def _save(model: Any, card: Card, path: Path) -> None:
