@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from mobilenets.base.errors import DataError
+from mobilenets.base.errors import DataError, UnknownName
 from mobilenets.data.doctor import examine
 from mobilenets.data.findings import levels
 
@@ -281,3 +281,93 @@ def test_photographs_as_published_are_clean(tmp_path):
         wanted = tuple(f"/00{i}.jpg" for i in range(10, 40))
         file.extractall(tmp_path, [name for name in file.namelist() if name.endswith(wanted)])
     assert examine(tmp_path / "cifar10") == []
+
+
+# Boxes and masks: what reading them remarks is in test_boxes.py and test_masks.py
+
+
+def boxes_of(root, texts, splits=("train", "val")):
+    """A YOLO set: splits, and in each one image per text."""
+    for k, split in enumerate(splits):
+        for i, text in enumerate(texts):
+            write(picture(1000 * k + i), root / f"images/{split}/{i}.jpg")
+            label = root / f"labels/{split}/{i}.txt"
+            label.parent.mkdir(parents=True, exist_ok=True)
+            label.write_text(text)
+    lines = "".join(f"{split}: images/{split}\n" for split in splits)
+    (root / "data.yaml").write_text(f"{lines}names: [cat, dog, eel]\n")
+    return root
+
+
+LINES = "0 0.5 0.5 0.25 0.25\n1 0.25 0.25 0.5 0.5\n"
+
+
+@pytest.mark.parametrize("task", [None, "detect"])
+def test_boxes_are_counted_per_class(task, tmp_path):
+    boxes_of(tmp_path, [LINES] * 10 + [""])
+    findings = {finding.id: finding for finding in examine(tmp_path, task)}
+    assert findings.keys() == {"few-images", "no-box"}
+    assert findings["few-images"].message == "class eel has 0 boxes to train on"
+    assert findings["no-box"].message == "2 of 22 images have no box"
+    boxes_of(tmp_path, [LINES + "2 0.5 0.5 1 1\n"] * 11)
+    assert examine(tmp_path, task) == []
+
+
+def test_lopsided_boxes(tmp_path):
+    many = "".join(f"0 0.5 0.5 0.{i:03} 0.5\n" for i in range(1, 12))
+    boxes_of(tmp_path, [many + LINES + "2 0.5 0.5 1 1"] * 10)
+    (finding,) = examine(tmp_path)
+    assert (finding.id, finding.message) == ("imbalance", "class cat has 120 boxes, eel has 10")
+
+
+def test_copies_between_splits_and_copies_with_other_boxes(tmp_path):
+    boxes_of(tmp_path, [LINES + "2 0.5 0.5 1 1"] * 10)
+    for split, name in (("val", "3"), ("train", "4")):
+        shutil.copy(tmp_path / "images/train/2.jpg", tmp_path / f"images/{split}/{name}.jpg")
+    (tmp_path / "labels/train/4.txt").write_text("0 0.5 0.5 0.9 0.9\n2 0.5 0.5 1 1\n1 0.5 0.5 0.2 0.2\n")
+    assert found(tmp_path) == [("conflicting-label", "images/train/4.jpg"), ("leak", "images/val/3.jpg")]
+
+
+def test_broken_images_and_wrong_lines_of_boxes(tmp_path):
+    boxes_of(tmp_path, [LINES + "2 0.5 0.5 1 1"] * 12)
+    (tmp_path / "images/train/0.jpg").write_text("not found")
+    (tmp_path / "labels/train/1.txt").write_text("7 0.5 0.5 0.1 0.1\n")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    write(picture(9999), tmp_path / "images/val/3.jpg", exif=exif)
+    assert found(tmp_path) == [
+        ("class-list", "labels/train/1.txt"),
+        ("corrupt", "images/train/0.jpg"),
+        ("exif-rotated", "images/val/3.jpg"),
+    ]
+
+
+def test_masks_are_counted_per_class(tmp_path):
+    """What is on most masks is no lopsided class; a class on none is named."""
+    mask = np.zeros((48, 64), np.uint8)
+    for i in range(40):
+        mask[:8] = i < 15
+        write(picture(i), tmp_path / f"images/{i}.jpg")
+        write(Image.fromarray(mask), tmp_path / f"masks/{i}.png")
+    (tmp_path / "classes.txt").write_text("ground\ncat\ndog\n")
+    (finding,) = examine(tmp_path)
+    assert (finding.id, finding.message) == ("few-images", "class dog has 0 masks to train on")
+
+
+def test_a_task_that_the_layout_is_not_for(clean):
+    (finding,) = examine(clean, "detect")
+    assert finding.id == "layout"
+    assert "holds no boxes" in finding.message
+    with pytest.raises(UnknownName, match="no task 'detekt'; did you mean detect"):
+        examine(clean, "detekt")
+    with pytest.raises(DataError, match="does not exist"):
+        examine(clean / "gone", "segment")
+
+
+@pytest.mark.parametrize("name", ["_annotations.coco.json", "data.yaml"])
+def test_a_broken_index_is_a_finding(name, tmp_path):
+    write(picture(0), tmp_path / "a.jpg")
+    (tmp_path / name).write_text("names: {")
+    (finding,) = examine(tmp_path)
+    assert finding.id == "layout"
+    assert "cannot be read as" in finding.message
