@@ -13,7 +13,8 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         help="A folder with one folder of images per class (or train/val/test of them), a CSV of "
-        "path,label, or `signs`, the embedded data set.",
+        "path,label, or `signs`, the embedded data set. To detect: Pascal VOC, COCO or YOLO; to segment: "
+        "images and masks, Pascal VOC or COCO.",
     ),
 ]
 Model = Annotated[
