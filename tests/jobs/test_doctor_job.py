@@ -1,11 +1,16 @@
 import json
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from mobilenets.base.errors import DataError
+from mobilenets.arch.zoo import find
+from mobilenets.base.errors import DataError, UsageError
 from mobilenets.cli.main import main
 from mobilenets.jobs.doctor import doctor
+from mobilenets.jobs.subject import blank_card
+from mobilenets.nn import build, save_model
 
 
 @pytest.fixture
@@ -70,3 +75,26 @@ def test_a_missing_dataset_is_refused(tmp_path):
 def test_the_embedded_data_set_goes_by_its_name(photos, monkeypatch):
     monkeypatch.setattr("mobilenets.data.load.find_source", {"signs": photos}.__getitem__)
     assert doctor("signs")["data"] == str(photos)
+
+
+def test_a_model_finds_pictures_that_are_nearly_the_same(tmp_path, tmp_path_factory):
+    torch.manual_seed(0)
+    arch = find("mobilenet_v3_small", 0.35, 64)
+    model = tmp_path_factory.mktemp("model") / "m.safetensors"
+    save_model(model, build(arch), blank_card(arch))
+    draw = np.random.default_rng(0)
+    for i in range(24):
+        folder = tmp_path / ("cat" if i < 12 else "dog")
+        folder.mkdir(exist_ok=True)
+        cells = draw.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        Image.fromarray(cells).resize((60, 60), Image.Resampling.BILINEAR).save(folder / f"{i:02}.png")
+    first = Image.open(tmp_path / "cat" / "00.png")
+    first.crop((2, 2, 58, 58)).save(tmp_path / "dog" / "other.png")
+    assert "near-duplicate" not in doctor(tmp_path)["counts"]
+    found = doctor(tmp_path, model=model)
+    assert found["counts"]["near-duplicate"] == 1
+    near = next(one for one in found["findings"] if one["id"] == "near-duplicate")
+    assert near["file"] == "dog/other.png"
+    assert near["message"] == "looks like cat/00.png, which has another class"
+    with pytest.raises(UsageError, match="--weights goes with --model"):
+        doctor(tmp_path, weights="none")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mobilenets.cli.options import Data
+from mobilenets.cli.options import Data, Weights
 
 SHOWN = 5  # places named per kind of finding; --json has all
 
@@ -20,6 +20,15 @@ def doctor(
             help="classify, detect, segment or embed; if not given, what the data set is laid out for.",
         ),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A run folder, a file, or the name of a network: also looks for pictures that are nearly "
+            "the same, by the vectors it makes of them.",
+        ),
+    ] = None,
+    weights: Weights = None,
 ) -> dict[str, Any]:
     """Check a dataset: what is wrong with it, where, and what to do.
 
@@ -30,10 +39,12 @@ def doctor(
       mobilenets doctor photos
 
       mobilenets doctor cells --task detect
+
+      mobilenets doctor photos --model mobilenet_v2
     """
     from mobilenets.jobs.doctor import doctor as job
 
-    return job(data, task=task)
+    return job(data, task=task, model=model, weights=weights)
 
 
 def show(document: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from mobilenets.data.findings import Finding, Level, ranked, shown
 from mobilenets.data.formats import faults, read_listing
 from mobilenets.data.images import FORMATS, GRID, has_image_suffix, inspect_all
 from mobilenets.data.listing import ALL, LayoutError, Listing, relative
+from mobilenets.data.near import Embed, near_duplicates
 from mobilenets.data.survey import Row, survey, unusable
 
 TINY = 32  # pixels of the shorter side: that of CIFAR-10, about the least that shows a thing
@@ -36,9 +37,10 @@ TRAITS: dict[str, tuple[Level, str, str]] = {
 }
 
 
-def examine(source: Path, task: str | None = None) -> list[Finding]:
+def examine(source: Path, task: str | None = None, embed: Embed | None = None) -> list[Finding]:
     """All findings about a dataset, errors first; for the task that its layout is of where none is given.
 
+    With `embed`, which gives vectors of images, those that show one picture are looked for among all.
     Raises DataError when `source` does not exist, UnknownName for a task.
     """
     try:
@@ -56,6 +58,9 @@ def examine(source: Path, task: str | None = None) -> list[Finding]:
         findings += _of_file(row)
     sound = [row for row in rows if not row.facts.problem]
     findings += [*_copies(listing, sound), *_near_leaks(sound)]
+    if embed is not None and sound:
+        known = {(finding.id, finding.file) for finding in findings}
+        findings += [near for near in near_duplicates(sound, embed) if (near.id, near.file) not in known]
     return ranked(dict.fromkeys(findings))
 
 
