@@ -10,7 +10,7 @@ from mobilenets.reports.drawing import beside
 from mobilenets.reports.facts import Facts
 from mobilenets.reports.pictures import encoded, opened
 
-WORST, BEST = 8, 4
+WORST, BEST = 8, 4  # images
 SIDE = 480  # longer side in pixels of each of the two pictures
 BACKGROUND = "background"
 
@@ -56,7 +56,8 @@ def _pictures(rows: Iterable[dict[str, Any]], facts: Facts) -> Iterator[dict[str
             (caption, draw_boxes(image, _scaled(row[key], factor, facts.labels)))
             for caption, key in (("annotated", "truth"), ("found", "boxes"))
         ]
-        yield {"uri": encoded(beside(pair)), **{key: row[key] for key in ("file", "right", "wrong")}}
+        told = {key: row[key] for key in ("file", "right", "wrong")}
+        yield {"uri": encoded(beside(pair), drawn=True), **told}
 
 
 def _scaled(boxes: Sequence[dict[str, Any]], factor: float, labels: Sequence[str]) -> list[Drawn]:

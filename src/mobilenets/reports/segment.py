@@ -64,7 +64,7 @@ def _pictures(rows: Sequence[dict[str, Any]], facts: Facts) -> Iterator[dict[str
         drawn = [draw_mask(image, mask, facts.labels, legend="none") for mask in small]
         photo = image if image.size == drawn[0].size else image.resize(drawn[0].size)
         strip = beside([("photograph", photo), ("annotated", drawn[0]), ("predicted", drawn[1])])
-        yield {"uri": encoded(strip), "file": row["file"], "mIoU": row["mIoU"]}
+        yield {"uri": encoded(strip, drawn=True), "file": row["file"], "mIoU": row["mIoU"]}
 
 
 def _mask(text: str) -> Any:
