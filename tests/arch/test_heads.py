@@ -4,10 +4,10 @@ import pytest
 
 from mobilenets.arch import cost, lower
 from mobilenets.arch.anchors import anchors
-from mobilenets.arch.heads import EXTRAS, deeplab, embedder, halve, lraspp, ssdlite, with_head
+from mobilenets.arch.heads import EXTRAS, deeplab, embedder, halve, lraspp, raspp, ssdlite, with_head
 from mobilenets.arch.published_heads import DETECTORS, SEGMENTERS, macs_of
 from mobilenets.arch.zoo import FAMILIES, find
-from mobilenets.base.errors import ArchError, UnknownName
+from mobilenets.base.errors import ArchError, UnknownName, UsageError
 
 
 @pytest.mark.parametrize("row", DETECTORS + SEGMENTERS, ids=lambda row: row.name)
@@ -50,6 +50,14 @@ def test_every_backbone_carries_every_head():
         assert lower(embedder(arch, size=64))[-1].channels == 64
 
 
+def test_heads_by_name():
+    arch = find("mobilenet_v2")
+    assert with_head(arch, "segment", 3) == lraspp(arch, 3)
+    assert with_head(arch, "segment", 3, head="raspp", halved=True) == raspp(arch, 3, halved=True)
+    assert with_head(arch, "detect", 3, halved=True) == ssdlite(arch, 3, halved=True)
+    assert with_head(arch, "embed", 3, size=64) == embedder(arch, size=64)
+
+
 def test_halving_is_torchvisions_reduced_tail_and_table_6():
     arch = halve(find("mobilenet_v3_large"))
     assert [(b.hidden, b.out) for b in arch.blocks[13:16]] == [(672, 80), (480, 80), (480, 80)]
@@ -69,6 +77,12 @@ def test_what_cannot_be_is_refused():
     arch = find("mobilenet_v2")
     with pytest.raises(UnknownName, match="no task 'detekt'; did you mean detect"):
         with_head(arch, "detekt", 3)
+    with pytest.raises(UnknownName, match="no head to segment 'lrasp'; did you mean lraspp"):
+        with_head(arch, "segment", 3, head="lrasp")
+    with pytest.raises(UsageError, match="ssdlite has no output_stride; leave it out"):
+        with_head(arch, "detect", 3, output_stride=8)
+    with pytest.raises(UsageError, match="a classifier has no head and no halved; leave it out"):
+        with_head(arch, "classify", 3, head="lraspp", halved=True)
     with pytest.raises(UnknownName, match="reading of SSDLite"):
         ssdlite(arch, 3, reading="keras")
     with pytest.raises(ArchError, match="needs 7 scales, got 2"):

@@ -1,8 +1,10 @@
 """The heads of the papers' other tasks, put on any classifier of the zoo: `with_head(arch, "detect", 3)`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from math import sqrt
+from types import MappingProxyType
 from typing import Any, get_args
 
 from mobilenets.arch.lower import lower
@@ -23,7 +25,7 @@ from mobilenets.arch.spec import (
 from mobilenets.arch.zoo import find
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.arch.zoo.strides import at_output_stride
-from mobilenets.base.errors import ArchError, UnknownName
+from mobilenets.base.errors import ArchError, UnknownName, UsageError
 
 TASKS: tuple[Task, ...] = get_args(Task)
 READINGS = ("tensorflow", "torchvision")
@@ -52,22 +54,31 @@ def named(name: str) -> Arch | None:
             return None
 
 
-def with_head(arch: Arch, task: str, classes: int, **options: Any) -> Arch:
-    """`arch` with the head of a task in place of its own; `options` are those of the function for the task.
+def with_head(arch: Arch, task: str, classes: int, head: str | None = None, **options: Any) -> Arch:
+    """`arch` with a head for a task in place of its own: the first of `HEADS`, or the one called `head`.
 
-    Raises UnknownName for another task, ArchError where the blocks cannot carry the head.
+    `options` are those of the function of that name here.
+    Raises UnknownName for another task or head, UsageError for an option that the head does not have,
+    ArchError where the blocks cannot carry the head.
     """
-    match task:
-        case "classify":
-            return replace(arch, head=replace(arch.classifier, classes=classes))
-        case "detect":
-            return ssdlite(arch, classes, **options)
-        case "segment":
-            return lraspp(arch, classes, **options)
-        case "embed":
-            return embedder(arch, **options)
-        case _:
-            raise UnknownName("task", task, TASKS)
+    if task not in TASKS:
+        raise UnknownName("task", task, TASKS)
+    if task == "classify":
+        _refuse_options("a classifier", {"head": head, **options})
+        return replace(arch, head=replace(arch.classifier, classes=classes))
+    makers = HEADS[task]
+    name = head or next(iter(makers))
+    if name not in makers:
+        raise UnknownName(f"head to {task}", name, makers)
+    known = signature(makers[name]).parameters
+    _refuse_options(name, {key: value for key, value in options.items() if key not in known})
+    return makers[name](arch, *([classes] if "classes" in known else []), **options)
+
+
+def _refuse_options(what: str, options: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that are given."""
+    if spare := [key for key, value in options.items() if value is not None]:
+        raise UsageError(f"{what} has no {' and no '.join(spare)}; leave it out")
 
 
 def ssdlite(
@@ -159,6 +170,15 @@ def raspp(arch: Arch, classes: int, *, output_stride: int = 16, halved: bool = F
 def embedder(arch: Arch, *, size: int = VECTOR, dropout: float = 0.0) -> Arch:
     """A vector of `size` entries and length 1 for each image."""
     return replace(arch, head=Embedder(size, dropout))
+
+
+HEADS: Mapping[str, Mapping[str, Callable[..., Arch]]] = MappingProxyType(
+    {
+        "detect": {"ssdlite": ssdlite},
+        "segment": {"lraspp": lraspp, "raspp": raspp, "deeplab": deeplab},
+        "embed": {"embedder": embedder},
+    }
+)
 
 
 def fine_tap(arch: Arch, stride: int) -> str:

@@ -67,6 +67,17 @@ InputSide = Annotated[
         metavar="PIXELS", help="Side of the input; if not given 224, to detect 320, to segment 384."
     ),
 ]
+Head = Annotated[
+    str | None, typer.Option(metavar="NAME", help="To segment: lraspp (if not given), raspp or deeplab.")
+]
+Halved = Annotated[
+    bool | None,
+    typer.Option("--halved", help="To detect or segment with half the channels behind stride 16."),
+]
+OutputStride = Annotated[
+    int | None, typer.Option(metavar="N", help="To segment: the stride of the last map, 16, 8 or 32.")
+]
+Size = Annotated[int | None, typer.Option(metavar="N", help="To embed: entries of a vector; 128.")]
 RunFolder = Annotated[
     Path, typer.Option(metavar="FOLDER", help="The run folder; a run that is in it already goes on.")
 ]

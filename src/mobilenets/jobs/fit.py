@@ -13,6 +13,7 @@ from mobilenets.base.run import Run, mark, open_run
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
 from mobilenets.jobs.start import (
+    check_head,
     check_settings,
     check_task,
     check_weights,
@@ -45,6 +46,10 @@ def fit(
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
+    head: str | None = None,
+    halved: bool | None = None,
+    output_stride: int | None = None,
+    size: int | None = None,
     val: float | None = None,
     seed: int = 0,
     margin: float = 0.1,
@@ -54,7 +59,8 @@ def fit(
     reported.
 
     Every stage leaves its result in `out` and is not repeated by a second call. `model`, `width` and
-    `resolution` pin what would be chosen; `margin` is the share of the budget kept free. `value` in the
+    `resolution` pin what would be chosen; `head`, `halved`, `output_stride` and `size` are options of the
+    task's head (`arch.heads`); `margin` is the share of the budget kept free. `value` in the
     result is the task's `metric` (top1, mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its
     own runtime, on the test split (val where there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
@@ -66,6 +72,8 @@ def fit(
     budget_ms, wanted = parse_budget(budget), parse_target(target)
     _check(model, width, resolution, dialect, weights, margin)
     check_settings(settings)
+    options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
+    check_head(task, options)
     pins = Pins(model, width, resolution, dialect)
     asked = {
         "verb": "fit",
@@ -75,13 +83,14 @@ def fit(
         "target": target,
         "margin": margin,
         **asdict(pins),
+        **options,
         "weights": weights,
         "val": val,
         "seed": seed,
         "settings": settings or {},
     }
     found = read_data(data, val, seed, task)
-    planned, sides = partial(headed, task=task, dataset=found.dataset), RESOLUTIONS[task]
+    planned, sides = partial(headed, task=task, dataset=found.dataset, options=options), RESOLUTIONS[task]
     if weights not in ("imagenet", "none"):
         pinned = find(str(model), width, resolution or sides[0], dialect=dialect)
         check_weights(planned(pinned), weights, Path(out))

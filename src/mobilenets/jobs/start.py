@@ -12,6 +12,7 @@ from mobilenets.arch.card import Card
 from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
+from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.errors import UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
@@ -92,18 +93,25 @@ class Data:
         write_json(run.dataset, document)
 
 
-def headed(backbone: Arch, task: str, dataset: "Dataset") -> Plan:
+def headed(backbone: Arch, task: str, dataset: "Dataset", options: dict[str, Any] | None = None) -> Plan:
     """A classifier of the zoo with the head of a task for the classes of a dataset; a detector's boxes suit
     those to learn.
 
-    Raises ArchError where the network cannot carry it.
+    `options` are those of `arch.heads.with_head`; what is None is left to it.
+    Raises ArchError where the network cannot carry it, UnknownName and UsageError for other options.
     """
-    options: dict[str, Any] = {}
+    given = {key: value for key, value in (options or {}).items() if value is not None}
     if task == "detect":
         from mobilenets.tasks.detect.task import scales
 
-        options["scales"] = scales(dataset.train)
-    return Plan(with_head(backbone, task, len(dataset.labels), **options), backbone)
+        given["scales"] = scales(dataset.train)
+    return Plan(with_head(backbone, task, len(dataset.labels), **given), backbone)
+
+
+def check_head(task: str, options: dict[str, Any]) -> None:
+    """Raise UnknownName or UsageError unless a task has such a head; before any data are read."""
+    given = {key: value for key, value in options.items() if value is not None}
+    with_head(find("mobilenet_v2"), task, 2, **given)
 
 
 def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool

@@ -10,6 +10,7 @@ from mobilenets.base.run import Run, mark, open_run
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
     Plan,
+    check_head,
     check_settings,
     check_task,
     check_weights,
@@ -34,6 +35,10 @@ def train(
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
+    head: str | None = None,
+    halved: bool | None = None,
+    output_stride: int | None = None,
+    size: int | None = None,
     out: str | Path = "runs/train",
     val: float | None = None,
     seed: int = 0,
@@ -42,16 +47,19 @@ def train(
     """Train a network and leave its best weights in `out`/model.safetensors; the same call again resumes or
     returns.
 
-    `weights` is "imagenet" (published ones), "none", a published name or a file. `settings` override those
+    `weights` is "imagenet" (published ones), "none", a published name or a file. `head`, `halved`,
+    `output_stride` and `size` are options of the task's head (`arch.heads`). `settings` override those
     that are chosen for the data, the task and the weights. The result's `metric` names what is measured on
     the val split (top1, mAP50, mIoU, recall1); it is there by that name, from 0 to 1.
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
     check_settings(settings)
+    options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
+    check_head(task, options)
     arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
     found = read_data(data, val, seed, task)
-    plan = headed(arch, task, found.dataset)
+    plan = headed(arch, task, found.dataset, options)
     check_weights(plan, weights, Path(out))
     asked = {
         "verb": "train",
@@ -61,6 +69,7 @@ def train(
         "width": width,
         "resolution": resolution,
         "dialect": dialect,
+        **options,
         "weights": weights,
         "val": val,
         "seed": seed,
