@@ -14,6 +14,13 @@ def export(
     *,
     to: Annotated[str, typer.Option(metavar="RUNTIME", help="litert, onnx or torch.")] = "litert",
     precision: Annotated[str, typer.Option(metavar="NAME", help="Number format of the weights.")] = "float32",
+    form: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a detector's file gives (nms, plain, mediapipe) or a segmenter's (scores, argmax).",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to; if not given, the run's exports folder.")
     ] = None,
@@ -38,6 +45,7 @@ def export(
         model,
         to=to,
         precision=precision,
+        form=form,
         out=out,
         data=data,
         **named,

@@ -16,6 +16,7 @@ def export(
     *,
     to: str = "litert",
     precision: str = "float32",
+    form: str | None = None,
     out: str | Path | None = None,
     weights: str | None = None,
     width: float | None = None,
@@ -27,6 +28,9 @@ def export(
     place.
 
     `model` is a run folder, a .safetensors file or the name of a network (with `weights`, else untrained).
+    `form` says what the file gives, where its task leaves a choice: a detector "nms", "plain" or
+    "mediapipe", a segmenter "scores" or "argmax" (docs/files.md); if not given, the first of these that the
+    runtime has.
     The file goes to `out`, by default into the run's exports folder or ./NAME.tflite. The images come from
     `data`, else from those of the run, else from the embedded data set.
     Raises UsageError, RunError, WeightsError, ExportError, ParityError.
@@ -43,13 +47,14 @@ def export(
     if path.suffix.lower() != SUFFIX[to]:
         raise UsageError(f"a file for {to} ends in {SUFFIX[to]}, got --out {path}")
     samples = sample_pixels(card.preprocess, _images(asked, data))
-    exported = exporters.export(network, card, path, to, samples)
+    exported = exporters.export(network, card, path, to, samples, form=form)
     parity = exported.parity
     return {
         "model": str(model),
         "artifact": str(exported.path),
         "format": to,
         "precision": precision,
+        "form": exported.card.outputs,
         "bytes": exported.path.stat().st_size,
         "parity": {"n": parity.n, "max_abs": parity.max_abs, "agreement": parity.agreement},
     }
