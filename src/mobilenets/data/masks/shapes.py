@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from faster_coco_eval.core import mask as coco_mask
 
 from mobilenets.data.dataset import Shape
 
@@ -23,6 +22,9 @@ def filled(shapes: Sequence[Shape], rest: int, width: int, height: int) -> np.nd
 
 def region(shape: Shape, width: int, height: int) -> np.ndarray:
     """The pixels of a shape, bool (height, width). Raises ValueError, RuntimeError when it does not fit."""
+    # at first use: it brings OpenCV along where that is installed
+    from faster_coco_eval.core import mask as coco_mask
+
     if shape.polygons:
         reach = 2 * max(width, height)  # of the time and memory that filling takes
         if any(not -reach <= value <= 2 * reach for polygon in shape.polygons for value in polygon):
@@ -41,6 +43,8 @@ def region(shape: Shape, width: int, height: int) -> np.ndarray:
 
 def encoded(pixels: np.ndarray) -> dict[str, Any]:
     """A region, bool (H, W), as an annotation of COCO has it: run lengths, area, box."""
+    from faster_coco_eval.core import mask as coco_mask
+
     runs = coco_mask.encode(np.asfortranarray(pixels.astype(np.uint8)))
     box = [float(value) for value in coco_mask.toBbox(runs)]
     segmentation = {"size": [int(side) for side in pixels.shape], "counts": runs["counts"].decode()}
