@@ -39,7 +39,6 @@ class Embed:
     against the images that a user would have indexed.
     """
 
-    loss: str = "softmax"
     name: str = "embed"
     metric: str = "recall1"
 
@@ -66,7 +65,8 @@ class Embed:
             raise ArchError(
                 f"{card.arch.name} has no head for embeddings; put one on with arch.heads.with_head"
             )
-        return criterion(self.loss, len(dataset.labels), card.arch.head.size, settings.label_smoothing)
+        size, smoothing = card.arch.head.size, settings.label_smoothing
+        return criterion(settings.embed_loss, len(dataset.labels), size, smoothing)
 
     def evaluate(
         self,

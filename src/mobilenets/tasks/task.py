@@ -40,6 +40,10 @@ class Choices(Protocol):
     def class_weights(self) -> str:
         """Whether rare classes count more: "none" or "balanced"."""
 
+    @property
+    def embed_loss(self) -> str:
+        """What embeddings are trained by."""
+
 
 @dataclass(frozen=True)
 class Judged:

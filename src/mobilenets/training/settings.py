@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from mobilenets.base.errors import UnknownName, UsageError, shown
 from mobilenets.data.augment import AUGMENTATIONS
+from mobilenets.tasks.embed import LOSSES
 
 Optimizer = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "constant"]
@@ -19,6 +20,7 @@ CHOICES = {
     "precision": get_args(Precision),
     "class_weights": get_args(ClassWeights),
     "augment": AUGMENTATIONS,
+    "embed_loss": LOSSES,
 }
 # What a number may be, each as lowest, highest; the second list is for whole numbers.
 REALS = {
@@ -58,7 +60,8 @@ class Settings:
     replaces the network's own. Blocks whose maps have at most the stride `freeze_stride` stay as they came:
     what they see (edges, textures) serves all photographs, and their large maps take much of the time.
     `resolution_schedule` holds (share of the epochs, side in pixels): up to that
-    share, images of that side; afterwards the network's own.
+    share, images of that side; afterwards the network's own. `embed_loss` is what embeddings are trained by,
+    one of those that `tasks.embed.criterion` knows.
     """
 
     epochs: int = 20
@@ -77,6 +80,7 @@ class Settings:
     augment: str = "standard"
     flip: bool | None = None
     class_weights: ClassWeights = "none"
+    embed_loss: str = "softmax"
     patience: int = 0
     clip_norm: float = 0.0
     precision: Precision = "float32"
