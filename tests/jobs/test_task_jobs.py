@@ -1,0 +1,109 @@
+"""`train` and `fit` on boxes, masks and embeddings."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from mobilenets.base.errors import UsageError
+from mobilenets.base.files import read_json
+from mobilenets.base.run import Run
+from mobilenets.jobs.fit import fit
+from mobilenets.jobs.train import train
+from mobilenets.nn import load_model
+
+FAST = {"epochs": 2, "batch_size": 8, "lr": 0.01, "ema_decay": 0.9}
+ASKED = {"model": "mobilenet_v3_small", "width": 0.35, "resolution": 64, "weights": "none", "val": 0.2}
+METRICS = {"detect": "mAP50", "segment": "mIoU", "embed": "recall1"}
+
+
+def scene(index):
+    """Noise with a white square on it; the square's corners."""
+    random = np.random.default_rng(index)
+    image = Image.fromarray(random.integers(0, 120, (60, 80, 3), dtype=np.uint8))
+    left, top = random.integers(2, 40), random.integers(2, 30)
+    box = (int(left), int(top), int(left) + 26, int(top) + 24)
+    ImageDraw.Draw(image).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), fill="white")
+    return image, box
+
+
+def boxes(root):
+    """COCO JSON."""
+    for split, numbers in (("train", range(24)), ("val", range(24, 32)), ("test", range(32, 40))):
+        images, annotations = [], []
+        for index in numbers:
+            image, (x1, y1, x2, y2) = scene(index)
+            (root / split).mkdir(parents=True, exist_ok=True)
+            image.save(root / split / f"{index}.png")
+            images.append({"id": index, "file_name": f"{index}.png", "width": 80, "height": 60})
+            box = [x1, y1, x2 - x1, y2 - y1]
+            annotations.append({"id": index, "image_id": index, "category_id": 1, "bbox": box, "iscrowd": 0,
+                                "area": box[2] * box[3]})  # fmt: skip
+        document = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "square"}]}
+        (root / split / "_annotations.coco.json").write_text(json.dumps(document))
+
+
+def masks(root):
+    """Folders of images and masks; 2 is void."""
+    root.mkdir(parents=True)
+    (root / "classes.txt").write_text("ground\nsquare\nvoid\n")
+    for split, numbers in (("train", range(24)), ("val", range(24, 32)), ("test", range(32, 40))):
+        for index in numbers:
+            image, (x1, y1, x2, y2) = scene(index)
+            mask = np.zeros((60, 80), np.uint8)
+            mask[y1:y2, x1:x2], mask[:2] = 1, 2
+            for kind, picture in (("images", image), ("masks", Image.fromarray(mask))):
+                (root / split / kind).mkdir(parents=True, exist_ok=True)
+                picture.save(root / split / kind / f"{index}.png")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, shapes):
+    """A folder for each task."""
+    root = tmp_path_factory.mktemp("scenes")
+    boxes(root / "detect")
+    masks(root / "segment")
+    return {"detect": root / "detect", "segment": root / "segment", "embed": shapes}
+
+
+@pytest.mark.parametrize("task", METRICS)
+def test_a_task_is_trained_and_a_second_call_returns(data, tmp_path, task):
+    again = partial(train, data[task], task=task, out=tmp_path / "run", settings=FAST, **ASKED)
+    result = again()
+    assert (result["task"], result["metric"], result["split"]) == (task, METRICS[task], "val")
+    assert 0 <= result[METRICS[task]] <= 1
+    assert result["epochs"] == 2
+    _, card = load_model(Run(tmp_path / "run").weights)
+    assert (card.task, card.metric["name"], card.metric["value"]) == (
+        task,
+        METRICS[task],
+        result[METRICS[task]],
+    )
+    assert card.preprocess.fit == ("crop" if task == "embed" else "stretch")
+    assert card.arch.head.task == task
+    header = Run(tmp_path / "run").metrics.read_text().splitlines()[0]
+    assert header == f"epoch,seconds,lr,train_loss,val_loss,{METRICS[task]}"
+    assert again() == result
+
+
+def test_mixup_is_for_classes_of_whole_images(data, tmp_path):
+    with pytest.raises(UsageError, match="mixup blends classes of whole images, which segment has none of"):
+        train(data["segment"], task="segment", out=tmp_path / "run", settings=FAST | {"mixup": 0.2}, **ASKED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", METRICS)
+def test_fit_measures_the_file(data, tmp_path, task):
+    result = fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED)
+    run = Run(tmp_path / "run")
+    stored = read_json(run.result)
+    assert (result["task"], result["metric"], result["split"]) == (task, METRICS[task], "test")
+    assert stored["torch_value"] == pytest.approx(stored["value"], abs=0.02)
+    assert stored["met"]
+    (candidate,) = read_json(run.candidates)["candidates"]
+    assert candidate["chosen"]
+    assert candidate["median_ms"] > 0
+    assert run.report.stat().st_size > 10_000
+    assert fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED) == result
