@@ -100,6 +100,8 @@ def finished(folder: Path, task: str, metric: str, value: float, n: int, documen
     card = Card(task, arch, () if task == "embed" else tuple(LABELS), replace(Preprocess(96, 96), fit=fit))
     run.card.write_text(dumps(card), encoding="utf-8")
     run.arch.write_text(codec.dumps(arch), encoding="utf-8")
+    dataset = json.loads(run.dataset.read_text(encoding="utf-8"))
+    run.dataset.write_text(json.dumps(dataset | {"images": {"train": 40, "val": 0, "test": n}}))
     result = json.loads(run.result.read_text(encoding="utf-8"))
     result = {key: result[key] for key in result.keys() - {"confusion", "predictions"}}
     result |= {"task": task, "metric": metric, "value": value, "n": n, **document}

@@ -79,6 +79,13 @@ def test_tags_do_not_hide_each_other(size, monkeypatch):
     assert all(0 <= x1 < x2 < width * factor and 0 <= y1 < y2 < height * factor for x1, y1, x2, y2 in places)
 
 
+def test_in_a_crowd_the_surest_are_named():
+    box = (20, 20, 60, 60)
+    crowd = [Drawn(box, 0, "cat", 0.9 - i / 100) for i in range(60)]
+    assert (drawn((640, 480), *crowd, tags=True) == drawn((640, 480), *crowd[:20], tags=True)).all()
+    assert (drawn((640, 480), *crowd[:20], tags=True) != drawn((640, 480), *crowd[:2], tags=True)).any()
+
+
 def test_a_tag_says_label_and_score_in_letters_that_stand_out():
     box = (100, 100, 300, 300)
     texts = {drawn((640, 480), Drawn(box, 0, *said), tags=True).tobytes() for said in

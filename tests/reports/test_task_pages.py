@@ -36,7 +36,7 @@ def test_a_detector_is_told_with_boxes_beside_boxes(tmp_path):
         "mAP at IoU 0.5 of the exported file", f"{100 * metrics['mAP50']:.1f} %", "10 test images",
         f"COCO mAP {100 * metrics['mAP']:.1f} %", f"out of {len(faulty)} with any", "score of 30 %",
         "test/02.png: 1 right, 2 wrong or missed", "<b>cow</b>", "background", "Without a mistake",
-        "Classes, the weakest first", "mAP at IoU 0.5 is",
+        "Classes, the weakest first", "mAP at IoU 0.5 is", "3 classes; 40 train, 10 test images",
     ):  # fmt: skip
         assert words in page.text, words
     assert {path.name for path in run.plots.iterdir()} == {

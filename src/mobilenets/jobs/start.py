@@ -17,6 +17,7 @@ from mobilenets.base.console import say
 from mobilenets.base.errors import UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
 from mobilenets.base.run import Run
+from mobilenets.data.dataset import SPLITS
 from mobilenets.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Data:
             "root": str(self.dataset.root.resolve()),
             "fingerprint": self.dataset.fingerprint(),
             "labels": list(self.dataset.labels),
-            "counts": {name: self.dataset.counts(name) for name in ("train", "val", "test")},
+            "counts": {name: self.dataset.counts(name) for name in SPLITS},
+            "images": {name: len(self.dataset.split(name)) for name in SPLITS},
             "made": list(self.dataset.made),
             "left_out": [asdict(finding) for finding in self.left_out],
         }

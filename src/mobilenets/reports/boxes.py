@@ -35,7 +35,8 @@ class Drawn:
 def draw_boxes(image: "Image", boxes: Sequence[Drawn], *, tags: bool = True) -> "Image":
     """A new RGB picture with every box outlined and, with `tags`, named; the surest lie on top.
 
-    The picture keeps its pixels; one with a longer side below SMALL is enlarged by a whole factor.
+    Where tags would hide each other those of the surest are written. The picture keeps its pixels; one with a
+    longer side below SMALL is enlarged by a whole factor.
     """
     from PIL import ImageDraw
 
@@ -49,7 +50,8 @@ def draw_boxes(image: "Image", boxes: Sequence[Drawn], *, tags: bool = True) -> 
         _outline(pen, edges, one.index, stroke)
     taken: list[Edges] = []
     for one, edges in reversed(placed) if tags else ():
-        taken.append(_tag(pen, one, edges, taken, stroke, face, picture.size))
+        if place := _tag(pen, one, edges, taken, stroke, face, picture.size):
+            taken.append(place)
     return picture
 
 
@@ -102,8 +104,11 @@ def _dashes(start: int, end: int, on: float, off: float) -> Iterator[tuple[int, 
 
 
 def _tag(pen: "ImageDraw", one: Drawn, edges: Edges, taken: Sequence[Edges], stroke: int, face: "Font",
-         size: tuple[int, int]) -> Edges:  # fmt: skip
-    """Write a box's text on its colour, at the first place that no other tag has; where it lies."""
+         size: tuple[int, int]) -> Edges | None:  # fmt: skip
+    """Write a box's text on its colour, at the first place that no other tag has; where it lies.
+
+    In a crowd there may be none; then the colour alone says the class, or no tag could be read.
+    """
     pad = max(2, stroke)
     text = fitting(one.text, face, size[0] - 2 * pad)
     top, bottom = face.getbbox("Ag")[1::2]
@@ -114,8 +119,9 @@ def _tag(pen: "ImageDraw", one: Drawn, edges: Edges, taken: Sequence[Edges], str
         for up in (y1 - height, y2 + 1, y1, y2 - height + 1)
         for left in (x1, x2 - width + 1)
     ]
-    fits = [place for place in places if not any(_meet(place, other) for other in taken)]
-    place = (fits or places)[0]
+    free = (place for place in places if not any(_meet(place, other) for other in taken))
+    if (place := next(free, None)) is None:
+        return None
     ground = line_colour(one.index)
     pen.rectangle(place, fill=ground, outline=INK)
     pen.text((place[0] + pad, place[1] + pad - top), text, fill=readable_on(ground), font=face)

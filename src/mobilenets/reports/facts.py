@@ -83,7 +83,7 @@ class Facts:
         ]
         if not rows:
             return None
-        held = sum(self.dataset.get("counts", {}).get("val", []))
+        held = self.splits.get("val")
         return best_row(rows, name, held) if held else highest_row(rows, name)
 
     @property
@@ -99,12 +99,19 @@ class Facts:
         return Path(self.dataset.get("root") or self.dataset.get("source") or self.run.folder)
 
     @property
+    def splits(self) -> dict[str, int]:
+        """Images in each split that has any; runs of 0.1 counted them by class only."""
+        counts = self.dataset.get("images") or {
+            split: sum(each) for split, each in (self.dataset.get("counts") or {}).items()
+        }
+        return {split: n for split, n in counts.items() if n}
+
+    @property
     def images(self) -> tuple[int | None, str]:
         """How many images the metric was measured on, and which split they are."""
         if self.result:
             return self.result.get("n"), self.result.get("split", "")
-        held = self.dataset.get("counts", {}).get("val", [])
-        return sum(held) or None, "val"
+        return self.splits.get("val"), "val"
 
     @property
     def budget_ms(self) -> float | None:

@@ -126,9 +126,7 @@ def _terms(facts: Facts) -> dict[str, Any]:
         "artifact": inside,
         "snippets": snippets(inside, _card(facts), facts.labels) if inside else [],
         "command": facts.result.get("command") or facts.card.get("command") or "",
-        "counts": {
-            split: sum(each) for split, each in (facts.dataset.get("counts") or {}).items() if sum(each)
-        },
+        "counts": facts.splits,
         "left_out": left_out[:LEFT_OUT],
         "left_out_more": max(0, len(left_out) - LEFT_OUT),
         "settings": list(_flat(facts.config)),
