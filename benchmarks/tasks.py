@@ -1,7 +1,7 @@
 """`fit` for the other three tasks on real data, with MobileNetV2 and its published ImageNet weights.
 
     python benchmarks/tasks.py detect     BCCD's own lists, 320 pixels: mAP at IoU 0.5 on the test list
-    python benchmarks/tasks.py segment    CamVid, 384 pixels, LR-ASPP: mean IoU on the test split
+    python benchmarks/tasks.py segment    CamVid, 416 pixels, LR-ASPP: mean IoU on the test split
     python benchmarks/tasks.py embed      CIFAR-10's first 500 and 200 images of a class, 96 pixels: recall@1
                                           of 2,000 test queries among the 5,000 training images
 
@@ -32,7 +32,7 @@ RESULTS = HERE / "results" / "tasks.jsonl"
 DATA = Path(os.environ.get("MOBILENETS_DATA", HERE.parents[1] / "shared" / "data"))
 ARCHIVES = {"detect": "bccd.zip", "segment": "camvid.zip", "embed": "cifar10.zip"}
 MARKS = {"detect": "ImageSets", "segment": "classes.txt"}  # what lies at the top of a data set
-SIDES = {"detect": 320, "segment": 384, "embed": 96}
+SIDES = {"detect": 320, "segment": 416, "embed": 96}
 
 
 def main() -> None:

@@ -114,7 +114,10 @@ def test_ssdlite_finds_what_torchvisions_finds_on_20_photographs(tmp_path):
 @pytest.mark.parametrize(
     ("name", "arch"),
     [
-        ("lraspp_mobilenet_v3_large", lambda side: lraspp(find("mobilenet_v3_large", resolution=side), 21)),
+        (
+            "lraspp_mobilenet_v3_large",
+            lambda side: lraspp(find("mobilenet_v3_large", resolution=side), 21, reading="torchvision"),
+        ),
         (
             "deeplabv3_mobilenet_v3_large",
             lambda side: deeplab(find("mobilenet_v3_large", resolution=side), 21),
@@ -134,7 +137,7 @@ def test_counts_are_torchvisions():
     theirs = detector()
     assert cost(detector_arch()).params == sum(p.numel() for p in theirs.parameters()) == 3_440_060
     assert cost(detector_arch()).macs == 583_171_904  # its metadata says 0.583 G
-    arch = lraspp(find("mobilenet_v3_large", resolution=520), 21)
+    arch = lraspp(find("mobilenet_v3_large", resolution=520), 21, reading="torchvision")
     theirs = segmenter("lraspp_mobilenet_v3_large")
     assert cost(arch).params == sum(p.numel() for p in theirs.parameters()) == 3_221_538
     arch = deeplab(find("mobilenet_v3_large", resolution=520), 21)

@@ -47,7 +47,7 @@ def named(name: str) -> Arch | None:
             arch = replace(arch, dialect=replace(arch.dialect, norm_momentum=0.03))
             return ssdlite(arch, 90, reading="torchvision", halved=True)
         case "lraspp_mobilenet_v3_large":
-            return lraspp(find(large, resolution=520), 21)
+            return lraspp(find(large, resolution=520), 21, reading="torchvision")
         case "deeplabv3_mobilenet_v3_large":
             return deeplab(find(large, resolution=520), 21)
         case _:
@@ -123,15 +123,15 @@ def lraspp(
     arch: Arch,
     classes: int,
     *,
-    reading: str = "torchvision",
+    reading: str = "tensorflow",
     output_stride: int = 16,
     halved: bool = False,
     channels: int = 128,
 ) -> Arch:
     """Lite R-ASPP on the last map and a finer one at stride 8 (V3, section 6.4).
 
-    `reading` "torchvision" takes the first output at stride 8 (its lraspp.py), "tensorflow" the filtered
-    expansion of the last block there (tensorflow/models research/deeplab). The last map is kept at
+    `reading` "tensorflow" takes the filtered expansion of the last block at stride 8 (tensorflow/models
+    research/deeplab), "torchvision" the first output there (its lraspp.py). The last map is kept at
     `output_stride`. `halved` halves the channels of the last stage ("RF2" in V3, table 7). Networks whose
     last layer only widens the map for a classifier (V2's) go without it.
     """

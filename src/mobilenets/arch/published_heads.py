@@ -153,7 +153,7 @@ SEGMENTERS = (
         3.221538,
         2.086,
         "torchvision",
-        lambda: lraspp(find(LARGE, resolution=520), VOC),
+        lambda: lraspp(find(LARGE, resolution=520), VOC, reading="torchvision"),
         "none",
     ),
     Stated(

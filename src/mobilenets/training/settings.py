@@ -153,18 +153,23 @@ def from_scratch(n_train: int, classes: int, task: str = "classify") -> Settings
 
 
 def _of_scenes(n_train: int, task: str) -> Settings:
-    """Fine-tuning to boxes or masks: larger images, so fewer of them in a batch and in all."""
+    """Fine-tuning to boxes or masks: larger images, so fewer of them in a batch and in all.
+
+    Classes of few pixels count more, or the large ones would drown them.
+    """
+    few = n_train < FEW
     return Settings(
-        epochs=min(150, max(12, round(18_000 / max(n_train, 1)))),
-        batch_size=_batch(n_train, 16),
+        epochs=min(150, max(12, round(10_000 / max(n_train, 1)))),
+        batch_size=8 if few else 16,
         lr=1e-3,
         head_lr_factor=3.0,  # it begins with nothing
         weight_decay=0.05,
-        ema_decay=0.995 if n_train < FEW else 0.999,
+        ema_decay=0.995 if few else 0.999,
         augment="light" if task == "detect" else "standard",
+        class_weights="balanced" if task == "segment" else "none",
         norm_momentum=0.1,
         label_smoothing=0.0,
-        freeze_stride=2 if n_train < FEW else 0,
+        freeze_stride=2 if few else 0,
     )
 
 
