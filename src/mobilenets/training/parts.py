@@ -99,9 +99,9 @@ def prepare(
     for block in frozen(network, settings.freeze_stride):
         block.requires_grad_(False)
     criterion = task.criterion(card, settings, dataset)
-    model, loss, prepared = accelerator.prepare(
-        network, criterion, build_optimiser(network, criterion, settings)
-    )
+    model, prepared = accelerator.prepare(network, build_optimiser(network, criterion, settings))
+    learns = any(True for _ in criterion.parameters())  # torch shares nothing else between processes
+    loss = accelerator.prepare(criterion) if learns else criterion.to(accelerator.device)
     world, rank, n = accelerator.num_processes, accelerator.process_index, len(dataset.train)
     return Parts(
         accelerator=accelerator,
