@@ -15,7 +15,7 @@ COMMANDS = {
     "evaluate": "Measure how good a run or file is on labelled images.",
     "predict": "Tell what is on images and videos.",
     "embed": "Write a vector for each image of a folder: alike images, near vectors.",
-    "index": "Write an index over the vectors of images.",
+    "index": "Write an index over the vectors of images, for `mobilenets similar`.",
     "similar": "Find the images of an index that look most like one image.",
     "export": "Write a network as a file for a runtime, and verify the file.",
     "benchmark": "Measure the latency of networks on a target.",

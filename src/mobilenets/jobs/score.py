@@ -159,14 +159,15 @@ def _segmented(
 def _embedded(
     session: "Session", dataset: "Dataset", samples: Sequence[Any], split: "Split", name: str
 ) -> "embed_scored.Scored":
-    """Vectors of the split beside those of the train split, which they look into."""
+    """Vectors of the split beside those that they look into: the train split, and what was cut from it."""
     from mobilenets.tasks.embed_scored import Scored
 
     record = card_of(session, name).preprocess
     vectors = _vectors(session, record, samples)
     if split == "train":
         return Scored(vectors, samples, dataset.labels, dataset.root)
-    gallery = dataset.split("train")
+    cut = dataset.val if split == "test" and "val" in dataset.made else ()
+    gallery = (*dataset.train, *cut)
     return Scored(vectors, samples, dataset.labels, dataset.root, _vectors(session, record, gallery), gallery)
 
 
