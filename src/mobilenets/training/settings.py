@@ -157,9 +157,9 @@ def _of_scenes(n_train: int, task: str) -> Settings:
 
     Classes of few pixels count more, or the large ones would drown them.
     """
-    few = n_train < FEW
+    few, seen = n_train < FEW, 6_000 if task == "detect" else 10_000
     return Settings(
-        epochs=min(150, max(12, round(10_000 / max(n_train, 1)))),
+        epochs=min(150, max(12, round(seen / max(n_train, 1)))),
         batch_size=8 if few else 16,
         lr=1e-3,
         head_lr_factor=3.0,  # it begins with nothing
