@@ -16,7 +16,8 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 def resized(record: Preprocess, image: Image.Image) -> Image.Image:
     """The image scaled so that its shorter side has `record.resize` pixels; the longer is rounded down.
 
-    Where the record stretches, both sides have them. Equal to torchvision's `Resize` on PIL images, whose antialiasing is Pillow's.
+    Where the record stretches, both sides have them. Equal to torchvision's `Resize` on PIL images, whose
+    antialiasing is Pillow's.
     """
     if record.fit == "stretch":
         return image.resize((record.resize, record.resize), FILTERS[record.interpolation])

@@ -116,7 +116,7 @@ def choose(
     Written to candidates.json with all that was measured; a second call reads it there.
     Raises BudgetError naming the closest when nothing fits.
     """
-    if stored := read(run.candidates):
+    if (stored := read(run.candidates)) and "backbone" in stored:
         return Plan(codec.decode(stored["arch"]), codec.decode(stored["backbone"]))
     seen: list[Candidate] = []
     for side in [pins.resolution] if pins.resolution else sides:
