@@ -107,3 +107,9 @@ def test_fit_measures_the_file(data, tmp_path, task):
     assert candidate["median_ms"] > 0
     assert run.report.stat().st_size > 10_000
     assert fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED) == result
+
+
+def test_a_detector_keeps_its_side(data, tmp_path):
+    stages = {"resolution_schedule": [[0.5, 48]]}
+    with pytest.raises(UsageError, match="boxes of a detector belong to one input side"):
+        train(data["detect"], task="detect", out=tmp_path / "run", settings=FAST | stages, **ASKED)

@@ -90,6 +90,8 @@ def prepare(
     task = tasks.get(card.task)
     if settings.mixup and task.name != "classify":
         raise UsageError(f"mixup blends classes of whole images, which {task.name} has none of; set it to 0")
+    if settings.resolution_schedule and task.name == "detect":
+        raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     if settings.norm_momentum is not None:
