@@ -12,7 +12,9 @@ from mobilenets.nn import Deployed
 from mobilenets.runtimes import RUNTIMES, open_session, parse_target, read_card
 from mobilenets.tasks.detect import RULES
 
-CLOSE = 1e-4
+# The subjects amplify rounding, as trained networks do not: sums in another order move their answers by up to
+# 2e-4, and a box of SIDE pixels by a fifth of that share of its side.
+CLOSE = 3e-4
 slow = pytest.mark.slow
 CASES = [
     pytest.param(("detect", "torch", "plain")),
@@ -59,7 +61,7 @@ def test_the_file_answers_as_torch_does(case):
                 theirs = as_filed(given, index, (SIDE, SIDE))
                 assert len(ours) == len(theirs) > 20
                 np.testing.assert_allclose(theirs.scores, ours.scores, rtol=0, atol=CLOSE)
-                apart = (theirs.boxes - ours.boxes).abs().amax(dim=1) > 1e-3
+                apart = (theirs.boxes - ours.boxes).abs().amax(dim=1) > CLOSE / 5 * SIDE
                 # two scores nearer to each other than rounding may change places
                 assert (apart | (theirs.labels != ours.labels)).sum() <= 4
         case "argmax":
