@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from mobilenets.base.errors import UsageError
 from mobilenets.base.files import read_json
 from mobilenets.base.run import Run
+from mobilenets.jobs.evaluate import evaluate
 from mobilenets.jobs.fit import fit
 from mobilenets.jobs.train import train
 from mobilenets.nn import load_model
@@ -106,6 +107,8 @@ def test_fit_measures_the_file(data, tmp_path, task):
     assert candidate["chosen"]
     assert candidate["median_ms"] > 0
     assert run.report.stat().st_size > 10_000
+    judged = evaluate(result["artifact"], data[task], split="test")  # the file itself says how to read it
+    assert judged[METRICS[task]] == pytest.approx(result["value"])
     assert fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED) == result
 
 

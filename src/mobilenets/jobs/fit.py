@@ -132,7 +132,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
     timing = measure(session, seconds=LATENCY_SECONDS)
     in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
     metric = get(card.task).metric
-    write_card(path, cards.with_metric(card, metric, scored.value, len(samples), dataset.held_out))
+    write_card(path, cards.with_metric(exported.card, metric, scored.value, len(samples), dataset.held_out))
     parity = exported.parity
     return {
         "task": card.task,
