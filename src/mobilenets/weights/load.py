@@ -88,7 +88,6 @@ def with_backbone(arch: Arch, backbone: Arch, source: str | Path) -> tuple["Netw
         return network, load_weights(network, source)
     twin = build(backbone)
     origin = load_weights(twin, source)
-    # transplanting builds the network anew, so the head's fresh numbers are those of the seed before
     return transplant(twin, arch), replace(origin, labels=None, new_head=True)
 
 
