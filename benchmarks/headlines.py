@@ -167,7 +167,7 @@ def detector(arch: Arch, data: Path, epochs: int, seed: int) -> dict[str, float]
     run: Run = open_run(place, {"verb": "train", "arch": arch.name, "seed": seed, "settings": settings})
     found.write(run)
     train_in(run, found.dataset, Plan(arch, arch), "none", seed, settings, may_lack=False)
-    return evaluate(place, data, split="test", target="litert:cpu:2")
+    return evaluate(place, data, split="test", target="litert:cpu:1")
 
 
 def unpacked() -> Path:

@@ -141,3 +141,14 @@ def test_a_file_that_answers_otherwise_takes_nobodys_place(task, spoil, tmp_path
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == b"what was there"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nms_inside_a_tflite_file_is_for_one_thread(tmp_path):
+    """LiteRT's operation loses boxes on several threads."""
+    subject = task_subject("detect")
+    path = tmp_path / "model.tflite"
+    export(subject.network, subject.card, path, "litert", subject.pixels, form="nms")
+    with pytest.raises(
+        UsageError, match="loses boxes on 2 threads; use litert:cpu:1, or export it with --form plain"
+    ):
+        open_session(path, parse_target("litert:cpu:2"))
