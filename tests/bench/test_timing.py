@@ -36,8 +36,10 @@ def test_a_timing_is_what_it_took_on_stated_terms():
     assert document["environment"]["cpu"]
     assert document["environment"]["versions"] == {"sleeper": "1"}
     assert set(document) == {
-        "median_ms", "iqr_ms", "p90_ms", "min_ms", "runs", "warmup", "threads", "target", "environment"
+        "median_ms", "iqr_ms", "p90_ms", "min_ms", "runs", "warmup", "threads", "target", "environment",
+        "basis",
     }  # fmt: skip
+    assert document["basis"] == "single runs"
 
 
 @pytest.mark.parametrize(

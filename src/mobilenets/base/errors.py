@@ -13,13 +13,14 @@ MobilenetsError                 catch this to catch us
 ├── TrainingError               training cannot go on (NaN loss, ...)
 │   └── Interrupted             a signal ended the training; its state is saved
 ├── BudgetError                 nothing meets the latency budget
+├── DeviceError                 a device that cannot be reached or measured on; carries what was finished
 ├── MissingPackage              an extra is not installed
 └── ExportError                 a file could not be made or opened
     └── ParityError             the exported file and the model disagree
 """
 
 # ruff: noqa: N818 - names say what happened; the suffix Error is for those that would not read as an error without
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from reprlib import Repr
@@ -83,6 +84,18 @@ class Interrupted(TrainingError):
 
 class BudgetError(MobilenetsError):
     """Nothing meets the latency budget."""
+
+
+class DeviceError(MobilenetsError):
+    """A device that cannot be reached, or on which measuring failed.
+
+    `finished` is what was measured whole before, by name.
+    """
+
+    def __init__(self, line: str, finished: Mapping[str, Any] | None = None) -> None:
+        """Build it from the line, and what is worth keeping."""
+        super().__init__(line)
+        self.finished: Mapping[str, Any] = finished or {}
 
 
 class MissingPackage(MobilenetsError):

@@ -1,44 +1,24 @@
-"""Latency at batch 1: the median with its spread, and the terms on which it was measured."""
+"""Latency at batch 1, one inference after another, on this machine or another device."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mobilenets.base.errors import UsageError
 from mobilenets.base.run import cpu_name
-from mobilenets.runtimes import Session
+from mobilenets.bench.laps import LAPS, in_laps
+from mobilenets.bench.record import Timing, timing_of
+from mobilenets.runtimes import OnDevice, Session, Target, connect, open_session
 
 WARMUP = 10
 MIN_RUNS, MAX_RUNS = 20, 2000
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds of one inference: median, interquartile range, 90th percentile, least; the terms."""
-
-    median_ms: float
-    iqr_ms: float
-    p90_ms: float
-    min_ms: float
-    runs: int
-    warmup: int
-    threads: int
-    target: str
-    environment: dict[str, Any]
-    runs_ms: tuple[float, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, without the single runs."""
-        document = asdict(self)
-        del document["runs_ms"]
-        return document
-
-
 def measure(
-    session: Session,
+    session: Session | OnDevice,
     *,
     seconds: float = 1.0,
     warmup: int = WARMUP,
@@ -48,7 +28,7 @@ def measure(
     """Time one inference after another for about `seconds`.
 
     At least `min_runs` and at most `max_runs` count, after `warmup` that do not.
-    Raises UsageError for settings that measure nothing.
+    Raises UsageError for settings that measure nothing, DeviceError when a device is lost.
     """
     timings = measure_interleaved(
         {"": session}, seconds=seconds, warmup=warmup, min_runs=min_runs, max_runs=max_runs
@@ -57,7 +37,7 @@ def measure(
 
 
 def measure_interleaved(
-    sessions: Mapping[str, Session],
+    sessions: Mapping[str, Session | OnDevice],
     rounds: int | None = None,
     *,
     seconds: float = 1.0,
@@ -68,8 +48,9 @@ def measure_interleaved(
     """Time several sessions in turns, each once per round and every other round in the opposite order.
 
     So a machine that drifts treats all alike, and run i of one pairs with run i of another. Without `rounds`
-    it goes on for about `seconds` per session, within `min_runs` and `max_runs`.
-    Raises UsageError for settings that measure nothing.
+    it goes on for about `seconds` per session, within `min_runs` and `max_runs`. On another device a round is
+    a lap of its program, and `max_runs` does not count (`bench.laps`).
+    Raises UsageError for settings that measure nothing, DeviceError when a device is lost.
     """
     least, most = (rounds, rounds) if rounds is not None else (min_runs, max_runs)
     if not sessions or not 1 <= least <= most or warmup < 0 or not seconds >= 0:
@@ -77,6 +58,63 @@ def measure_interleaved(
             f"nothing can be measured with {len(sessions)} sessions, {least} to {most} runs, "
             f"{warmup} runs of warm-up and {seconds} seconds; all but the warm-up must be above 0"
         )
+    far = {name: session for name, session in sessions.items() if isinstance(session, OnDevice)}
+    near = {name: session for name, session in sessions.items() if not isinstance(session, OnDevice)}
+    if far and near:
+        raise UsageError("files on this machine and on another device cannot take turns; measure them apart")
+    if far:
+        return in_laps(far, rounds or LAPS, seconds=seconds, warmup=warmup, min_runs=least)
+    return _in_runs(near, least, most, seconds, warmup)
+
+
+def measure_files(
+    files: Mapping[str, Path | tuple[Path, str]],
+    target: Target,
+    *,
+    seconds: float = 1.0,
+    warmup: int = WARMUP,
+    min_runs: int = MIN_RUNS,
+) -> dict[str, Timing]:
+    """Time several files on a target in turns; (file, signature) is one signature of a file with several.
+
+    On another device they may have any inputs; on this machine they take one image and have one signature.
+    Raises as `open_session` and `measure_interleaved`.
+    """
+    chosen = {name: (file, "") if isinstance(file, Path) else file for name, file in files.items()}
+    terms: dict[str, Any] = {"seconds": seconds, "warmup": warmup, "min_runs": min_runs}
+    if target.remote:
+        station = connect(target)
+        return measure_interleaved(
+            {name: OnDevice(path, target, station, part) for name, (path, part) in chosen.items()}, **terms
+        )
+    if any(part for _, part in chosen.values()):
+        raise UsageError("one signature of several can be timed on another device only; give one file each")
+    return measure_interleaved(
+        {name: open_session(path, target) for name, (path, _) in chosen.items()}, **terms
+    )
+
+
+def paired_ratio(timing: Timing, other: Timing) -> float:
+    """The median over the rounds of an interleaved measurement of one time divided by the other."""
+    return float(np.median(np.divide(timing.runs_ms, other.runs_ms)))
+
+
+def milliseconds(session: Session) -> float:
+    """The wall time of one inference on this machine."""
+    start = time.perf_counter_ns()
+    session.invoke()
+    return (time.perf_counter_ns() - start) / 1e6
+
+
+def environment(session: Session) -> dict[str, Any]:
+    """What a latency on this machine depends on."""
+    return {"cpu": cpu_name(), "versions": session.versions()}
+
+
+def _in_runs(
+    sessions: Mapping[str, Session], least: int, most: int, seconds: float, warmup: int
+) -> dict[str, Timing]:
+    """Single runs on this machine, in turns."""
     for session in sessions.values():
         for _ in range(warmup):
             session.invoke()
@@ -87,34 +125,8 @@ def measure_interleaved(
         if done >= least and time.perf_counter() >= deadline:
             break
         for name in names if done % 2 == 0 else reversed(names):
-            runs[name].append(_milliseconds(sessions[name]))
-    return {name: _timing(session, runs[name], warmup) for name, session in sessions.items()}
-
-
-def paired_ratio(timing: Timing, other: Timing) -> float:
-    """The median over the rounds of an interleaved measurement of one time divided by the other."""
-    return float(np.median(np.divide(timing.runs_ms, other.runs_ms)))
-
-
-def _milliseconds(session: Session) -> float:
-    """The wall time of one inference."""
-    start = time.perf_counter_ns()
-    session.invoke()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
-def _timing(session: Session, runs: list[float], warmup: int) -> Timing:
-    """The statistics of single runs, with their terms."""
-    low, median, high, p90 = (float(value) for value in np.percentile(runs, (25, 50, 75, 90)))
-    return Timing(
-        median_ms=median,
-        iqr_ms=high - low,
-        p90_ms=p90,
-        min_ms=min(runs),
-        runs=len(runs),
-        warmup=warmup,
-        threads=session.target.threads,
-        target=str(session.target),
-        environment={"cpu": cpu_name(), "versions": session.versions()},
-        runs_ms=tuple(runs),
-    )
+            runs[name].append(milliseconds(sessions[name]))
+    return {
+        name: timing_of(runs[name], session.target, warmup, environment(session))
+        for name, session in sessions.items()
+    }

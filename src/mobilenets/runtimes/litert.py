@@ -69,6 +69,26 @@ class LiteRtSession:
         return result
 
 
+class LiteRtGraph:
+    """Any TFLite file, to be timed only: it gets numbers from 0 to 1 for whatever its inputs are."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        self.path, self.target = path, target
+        self._interpreter = _interpreter(path.read_bytes(), path, target.threads)
+        numbers = np.random.default_rng(0)
+        for entry in self._interpreter.get_input_details():
+            values = numbers.random(entry["shape"]).astype(entry["dtype"])
+            self._interpreter.set_tensor(entry["index"], values)
+
+    def invoke(self) -> None:
+        """One inference on the inputs that are already set."""
+        self._interpreter.invoke()
+
+    def versions(self) -> dict[str, str]:
+        """The runtime's version."""
+        return {"ai-edge-litert": metadata.version("ai-edge-litert")}
+
+
 def _refuse_threads(card: Card | None, target: Target, path: Path) -> None:
     """Raise UsageError for a detector with NMS inside on several threads.
 
@@ -84,6 +104,11 @@ def _refuse_threads(card: Card | None, target: Target, path: Path) -> None:
 def open_file(path: Path, target: Target) -> LiteRtSession:
     """A TFLite file on a target. Raises ExportError when it is broken or takes no image."""
     return LiteRtSession(path, target)
+
+
+def open_graph(path: Path, target: Target) -> LiteRtGraph:
+    """Any TFLite file on a target, to be timed. Raises ExportError when it is broken."""
+    return LiteRtGraph(path, target)
 
 
 def card_of(path: Path) -> Card | None:

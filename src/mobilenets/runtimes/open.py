@@ -12,7 +12,8 @@ def open_session(path: Path, target: Target) -> Session:
     """The file, ready to run on the target.
 
     Raises RunError when there is no such file, UsageError when it is for another runtime, ExportError or
-    WeightsError when it is broken, MissingPackage when the runtime is not installed.
+    WeightsError when it is broken, MissingPackage when the runtime is not installed, DeviceError when the
+    target's device cannot be used.
     """
     path = Path(path)
     if not path.is_file():
@@ -25,5 +26,9 @@ def open_session(path: Path, target: Target) -> Session:
 def open_as(path: Path, target: Target) -> Session:
     """As `open_session`, for a file of any suffix."""
     module = import_module(f"mobilenets.runtimes.{target.runtime}")
-    session: Session = module.open_file(path, target)
+    session: Session = module.open_file(path, target.here)
+    if target.remote:
+        from mobilenets.runtimes.remote import RemoteSession
+
+        return RemoteSession(path, target, session)
     return session
