@@ -67,11 +67,12 @@ def blocks(draw, channels):
             start, kernel = draw(st.sampled_from((0, 3, 5))), draw(st.sampled_from((0, 3, 5)))
             stride = shared.pop("stride") if start or kernel else 1
             extra = {"gain": draw(st.booleans()), "antialias": draw(antialiases)}
-            extra["dilation"] = draw(dilations)
+            extra |= {"dilation": draw(dilations), "residual": draw(st.booleans())}
             return Universal(start, kernel, draw(counts), out, stride, shared["activation"], **extra)
         case "Attention":
             heads, key, value = (draw(st.integers(1, 4)) for _ in range(3))
-            return Attention(out, heads, key, value, draw(strides), draw(kernels), draw(st.booleans()))
+            extra = {"gain": draw(st.booleans()), "residual": draw(st.booleans())}
+            return Attention(out, heads, key, value, draw(strides), draw(kernels), **extra)
 
 
 @st.composite

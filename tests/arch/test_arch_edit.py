@@ -7,7 +7,7 @@ from arch_strategies import archs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobilenets.arch import Attention, Conv, Fused, Inverted, Universal, cost, edit, lower, zoo
+from mobilenets.arch import Attention, Conv, Fused, Inverted, Universal, codec, cost, edit, lower, zoo
 from mobilenets.base.errors import ArchError
 
 V2 = zoo.find("mobilenet_v2")
@@ -50,7 +50,7 @@ def test_a_narrower_output_narrows_all_that_share_it(index):
 def test_a_narrower_stem_narrows_the_following_block_without_expansion():
     narrowed = edit.narrow(V3, 0, out=8)
     assert (narrowed.blocks[0].out, narrowed.blocks[1].hidden) == (8, 8)
-    assert (V3.blocks[1].squeeze, narrowed.blocks[1].squeeze) == (8, 4)  # half of the channels, as before
+    assert (V3.blocks[1].squeeze, narrowed.blocks[1].squeeze) == (8, 8)  # a multiple of 8, as in V3
 
 
 def test_squeeze_keeps_its_share_of_the_hidden_channels():
@@ -58,7 +58,10 @@ def test_squeeze_keeps_its_share_of_the_hidden_channels():
     narrowed = edit.narrow(V3, 5, hidden=120).blocks[5]
     assert (block.hidden, block.squeeze) == (240, 64)
     assert (narrowed.hidden, narrowed.squeeze, narrowed.out) == (120, 32, block.out)
-    assert edit.narrow(V3, 5, hidden=1).blocks[5].squeeze == 1
+    assert edit.narrow(V3, 5, hidden=1).blocks[5].squeeze == 8
+    odd = edit.swap(V3, 5, replace(block, squeeze=60))  # not rounded before, not rounded now
+    assert edit.narrow(odd, 5, hidden=100).blocks[5].squeeze == 25
+    assert edit.narrow(odd, 5, hidden=1).blocks[5].squeeze == 1
 
 
 def test_hidden_and_output_at_once():
@@ -104,9 +107,23 @@ def test_narrowing_any_network_keeps_its_residuals_and_costs_less(data):
             edit.narrow(arch, index, out=out)
         return
     narrowed = edit.narrow(arch, index, out=out)
-    assert residuals(arch) <= residuals(narrowed)
+    assert residuals(arch) == residuals(narrowed)
     assert cost(narrowed).params < cost(arch).params
     assert cost(narrowed).macs < cost(arch).macs
+
+
+@pytest.mark.parametrize(
+    "block",
+    [Inverted(3, 16, 12), Fused(3, 16, 12), Universal(3, 3, 16, 12), Attention(12, heads=1, key=4, value=4)],
+)
+def test_narrowing_makes_no_residual(block):
+    """The output comes to have the channels of the input; adding them would be another function."""
+    arch = replace(V2, blocks=(Conv(3, 8, 2), block))
+    narrowed = edit.narrow(arch, 1, out=8)
+    assert narrowed.blocks[1] == replace(narrowed.blocks[1], out=8, residual=False)
+    assert residuals(edit.swap(narrowed, 1, replace(narrowed.blocks[1], residual=True))) == {1}
+    assert residuals(narrowed) == set()
+    assert codec.loads(codec.dumps(narrowed)) == narrowed
 
 
 def test_what_is_added_to_the_image_cannot_be_narrowed():

@@ -1,13 +1,15 @@
 """New networks from old ones, one change at a time.
 
 Scaling a whole network by a width is not an edit: it is an argument of the functions in `arch.zoo`, where
-each paper's rounding is known.
+each paper's rounding is known (`arch.widths.scaled` scales what is no row of a paper). `arch.widths` says
+which widths there are, and narrows several at once.
 """
 
 from dataclasses import replace
 
 from mobilenets.arch.lower import lower
-from mobilenets.arch.spec import Arch, Block, Embedder, Fused, Inverted, Universal
+from mobilenets.arch.spec import Arch, Block, Embedder
+from mobilenets.arch.widths import expanded, first_of_ties, resized
 from mobilenets.base.errors import ArchError
 
 
@@ -22,7 +24,7 @@ def narrow(arch: Arch, index: int, hidden: int | None = None, out: int | None = 
 
     A narrower output narrows every block that shares it through residuals, so that they survive (V3, section
     4.2, proposal types 1 and 2), and the hidden width of a following block that has no expansion.
-    Where the new count happens to equal that of a neighbour at stride 1, the two become a residual.
+    A block that comes to give as many channels as it reads goes on without adding them.
     Raises ArchError when a count is not below the present one or the block has no such width.
     """
     _check(arch, index)
@@ -35,13 +37,8 @@ def narrow(arch: Arch, index: int, hidden: int | None = None, out: int | None = 
 
 def tied(arch: Arch, index: int) -> tuple[int, ...]:
     """The blocks whose outputs are added together with that of `index`, itself included."""
-    layers = lower(arch)
-    first, last = index, index
-    while first > 0 and layers[first].residual:
-        first -= 1
-    while layers[last + 1].residual:  # the head, which comes last, is none
-        last += 1
-    return tuple(range(first, last + 1))
+    firsts = first_of_ties(arch)
+    return tuple([other for other, first in enumerate(firsts) if first == firsts[index]])
 
 
 def classes(arch: Arch, count: int) -> Arch:
@@ -56,43 +53,22 @@ def at(arch: Arch, resolution: int) -> Arch:
 
 def _narrow_hidden(arch: Arch, index: int, hidden: int) -> Arch:
     """Fewer channels between expansion and projection."""
-    block = arch.blocks[index]
-    if not isinstance(block, Inverted | Fused | Universal) or (
-        isinstance(block, Inverted) and not block.expand
-    ):
+    present = expanded(arch.blocks[index])
+    if not present:
         raise ArchError(f"blocks[{index}] has no expansion to narrow; narrow its output instead")
-    if not 0 < hidden < block.hidden:
-        raise ArchError(
-            f"blocks[{index}].hidden is {block.hidden}; {hidden} is not from 1 to {block.hidden - 1}"
-        )
-    return swap(arch, index, _with_hidden(block, hidden))
+    if not 0 < hidden < present:
+        raise ArchError(f"blocks[{index}].hidden is {present}; {hidden} is not from 1 to {present - 1}")
+    return resized(arch, {f"blocks.{index}.hidden": hidden})
 
 
 def _narrow_out(arch: Arch, index: int, out: int) -> Arch:
     """Fewer channels at the output of a block and of all that share it."""
-    if not 0 < out < arch.blocks[index].out:
-        present = arch.blocks[index].out
+    present, first = arch.blocks[index].out, first_of_ties(arch)[index]
+    if not 0 < out < present:
         raise ArchError(f"blocks[{index}].out is {present}; {out} is not from 1 to {present - 1}")
-    blocks = list(arch.blocks)
-    shared = tied(arch, index)
-    if shared[0] == 0 and lower(arch)[0].residual:
+    if first == 0 and lower(arch)[0].residual:
         raise ArchError(f"blocks[{index}].out is added to the image itself; it cannot be narrower")
-    for i in shared:
-        blocks[i] = replace(blocks[i], out=out)
-    for i in (*shared, shared[-1] + 1):
-        if i > shared[0] and i < len(blocks):
-            following = blocks[i]
-            if isinstance(following, Inverted) and not following.expand:
-                blocks[i] = _with_hidden(following, out)
-    return replace(arch, blocks=tuple(blocks))
-
-
-def _with_hidden(block: Inverted | Fused | Universal, hidden: int) -> Block:
-    """The block with other hidden channels; squeeze-and-excitation keeps its share of them."""
-    if not isinstance(block, Inverted):
-        return replace(block, hidden=hidden)
-    squeeze = max(1, block.squeeze * hidden // block.hidden) if block.squeeze else 0
-    return replace(block, hidden=hidden, squeeze=squeeze)
+    return resized(arch, {f"blocks.{first}.out": out})
 
 
 def _check(arch: Arch, index: int) -> None:

@@ -186,9 +186,7 @@ def tapped(layers: Sequence[Layer], name: str) -> tuple[int, int]:
 def lower_block(block: Block, cin: int, side: int) -> Layer:
     """The operations of one block on an input of `cin` channels and `side` pixels."""
     ops = tuple(_ops(block, cin, side))
-    may_add = isinstance(block, Universal | Attention) or (
-        isinstance(block, Inverted | Fused) and block.residual
-    )
+    may_add = not isinstance(block, Conv | Separable) and block.residual
     return Layer(block, ops, may_add and block.stride == 1 and block.out == cin)
 
 

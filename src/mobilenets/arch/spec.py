@@ -149,7 +149,7 @@ class Universal:
     one after it; 0 leaves a layer out. Both: ExtraDW; `kernel` alone: the inverted bottleneck; `start` alone:
     ConvNext-like; neither: a feed-forward block. The last depthwise layer strides. `gain` scales every
     channel of the output by a learned factor that begins at 1e-5 (the hybrid networks); `antialias` as in
-    Fused, `dilation` as in Inverted.
+    Fused, `dilation` and `residual` as in Inverted.
     """
 
     start: int
@@ -161,6 +161,7 @@ class Universal:
     gain: bool = False
     antialias: Antialias = "none"
     dilation: int = 1
+    residual: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -180,7 +181,8 @@ class Attention:
     """V4's Mobile MQA: batch norm, multi-query attention over all pixels, learned gain, residual.
 
     `heads` queries of `key` channels share one key and one value of `value` channels. With `shrink` 2, a
-    depthwise convolution of `kernel` halves the map that keys and values are made of.
+    depthwise convolution of `kernel` halves the map that keys and values are made of. `residual` as in
+    Inverted.
     """
 
     out: int
@@ -190,6 +192,7 @@ class Attention:
     shrink: int = 1
     kernel: int = 3
     gain: bool = True
+    residual: bool = True
     stride: ClassVar[int] = 1
     activation: ClassVar[Activation] = "none"
 
