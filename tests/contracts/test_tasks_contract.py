@@ -143,12 +143,24 @@ def test_a_file_that_answers_otherwise_takes_nobodys_place(task, spoil, tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_nms_inside_a_tflite_file_is_for_one_thread(tmp_path):
-    """LiteRT's operation loses boxes on several threads."""
+def test_nms_inside_a_tflite_file_finds_the_same_on_two_threads(tmp_path):
     subject = task_subject("detect")
     path = tmp_path / "model.tflite"
-    export(subject.network, subject.card, path, "litert", subject.pixels, form="nms")
+    export(subject.network, subject.card, path, "litert", subject.pixels, threads=2, form="nms")
+    one, two = (open_session(path, parse_target(f"litert:cpu:{threads}")) for threads in (1, 2))
+    for mine, theirs in zip(one.outputs(subject.pixels), two.outputs(subject.pixels), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(
-        UsageError, match="loses boxes on 2 threads; use litert:cpu:1, or export it with --form plain"
+        UsageError, match="leaves a class out on 17 threads; use at most 16, or export it with --form plain"
     ):
+        open_session(path, parse_target("litert:cpu:17"))
+
+
+def test_nms_in_a_file_from_elsewhere_is_for_one_thread(tmp_path, monkeypatch):
+    subject = task_subject("detect")
+    path = tmp_path / "model.tflite"
+    monkeypatch.setattr("mobilenets.exporters.tflite_nms.SPARE", 0)
+    export(subject.network, subject.card, path, "litert", subject.pixels, form="nms")
+    with pytest.raises(UsageError, match="leaves a class out on 2 threads; use 1, or export"):
         open_session(path, parse_target("litert:cpu:2"))
+    open_session(path, parse_target("litert:cpu:3"))

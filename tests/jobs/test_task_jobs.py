@@ -95,11 +95,25 @@ def test_mixup_is_for_classes_of_whole_images(data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", METRICS)
-def test_fit_measures_the_file(data, tmp_path, task):
-    result = fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED)
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [("detect", "litert:cpu:2"), ("segment", "litert:cpu:1"), ("embed", "litert:cpu:1")],
+)
+def test_fit_measures_the_file(data, tmp_path, task, target):
+    again = partial(
+        fit,
+        data[task],
+        task=task,
+        budget="500ms",
+        target=target,
+        out=tmp_path / "run",
+        settings=FAST,
+        **ASKED,
+    )
+    result = again()
     run = Run(tmp_path / "run")
     stored = read_json(run.result)
+    assert stored["target"] == target
     assert (result["task"], result["metric"], result["split"]) == (task, METRICS[task], "test")
     assert stored["torch_value"] == pytest.approx(stored["value"], abs=0.02)
     assert stored["met"]
@@ -109,7 +123,7 @@ def test_fit_measures_the_file(data, tmp_path, task):
     assert run.report.stat().st_size > 10_000
     judged = evaluate(result["artifact"], data[task], split="test")  # the file itself says how to read it
     assert judged[METRICS[task]] == pytest.approx(result["value"])
-    assert fit(data[task], task=task, budget="500ms", out=tmp_path / "run", settings=FAST, **ASKED) == result
+    assert again() == result
 
 
 def test_a_detector_keeps_its_side(data, tmp_path):

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import flatbuffers
 import numpy as np
-from flatbuffers import flexbuffers
 
 from mobilenets.base.errors import ExportError, needs
 
@@ -15,7 +14,6 @@ with needs("ai-edge-litert", "litert"):
 
 IDENTIFIER = b"TFL3"
 ALIGNMENT = 16  # bytes, which the schema demands of every buffer
-NMS = b"TFLite_Detection_PostProcess"
 
 
 class _Aligned(schema.BufferT):  # type: ignore[misc]
@@ -86,76 +84,34 @@ def name_outputs(model: schema.ModelT, names: Sequence[str]) -> None:
         entry.name = graph.tensors[entry.tensorIndex].name = name.encode()
 
 
-def add_nms(
-    model: schema.ModelT,
-    anchors: np.ndarray,
-    names: Sequence[str],
-    *,
-    classes: int,
-    detections: int,
-    score: float,
-    iou: float,
-    scales: Sequence[float],
-) -> None:
-    """Let TFLite_Detection_PostProcess follow, which takes the two outputs of the model and gives four.
-
-    The outputs must be offsets (1, N, 4) as dy, dx, dh, dw, times `scales`, and scores (1, N, classes).
-    `anchors` (N, 4) are cy, cx, h, w as shares. Given are boxes (1, detections, 4) as y1, x1, y2, x2, shares
-    too, classes and scores (1, detections) and the count (1,), all float32
-    (tensorflow/lite/kernels/detection_postprocess.cc). Its classes begin at 0 where the scores have as many
-    columns as there are classes; a background column would shift them.
-    """
-    graph, signature = model.subgraphs[0], model.signatureDefs[0]
-    anchors = np.ascontiguousarray(anchors, np.float32)
-    table = _tensor(model, "anchors", anchors.shape, _buffer(model, anchors.tobytes()))
-    shapes = (1, detections, 4), (1, detections), (1, detections), (1,)
-    found = [_tensor(model, name, shape, _buffer(model)) for name, shape in zip(names, shapes, strict=True)]
-    code = schema.OperatorCodeT(
-        deprecatedBuiltinCode=schema.BuiltinOperator.CUSTOM,
-        builtinCode=schema.BuiltinOperator.CUSTOM,
-        customCode=NMS,
-        version=1,
-    )
-    model.operatorCodes.append(code)
-    options = flexbuffers.Builder()
-    with options.Map():
-        for key, number in (("max_detections", detections), ("detections_per_class", detections)):
-            options.Int(key, number)
-        options.Int("max_classes_per_detection", 1)
-        options.Int("num_classes", classes)
-        options.Bool("use_regular_nms", True)
-        options.Float("nms_score_threshold", score)
-        options.Float("nms_iou_threshold", iou)
-        for key, scale in zip(("y_scale", "x_scale", "h_scale", "w_scale"), scales, strict=True):
-            options.Float(key, scale)
-    operator = schema.OperatorT(
-        opcodeIndex=len(model.operatorCodes) - 1,
-        inputs=[*graph.outputs, table],
-        outputs=found,
-        customOptions=np.frombuffer(bytes(options.Finish()), np.uint8),
-        customOptionsFormat=schema.CustomOptionsFormat.FLEXBUFFERS,
-    )
-    graph.operators.append(operator)
-    graph.outputs = found
-    signature.outputs = [
-        schema.TensorMapT(name=name.encode(), tensorIndex=index)
-        for name, index in zip(names, found, strict=True)
-    ]
-
-
-def _tensor(model: schema.ModelT, name: str, shape: Sequence[int], buffer: int) -> int:
-    """Add a float32 tensor to the graph; its index."""
+def add_tensor(
+    model: schema.ModelT, name: str, shape: Sequence[int], content: np.ndarray | None = None
+) -> int:
+    """Add a tensor to the graph, constant with a `content` of float32 or int32, else float32; its index."""
+    whole = content is not None and np.issubdtype(content.dtype, np.integer)
     tensors = model.subgraphs[0].tensors
     tensors.append(
         schema.TensorT(
             name=name.encode(),
             shape=list(shape),
-            type=schema.TensorType.FLOAT32,
-            buffer=buffer,
+            type=schema.TensorType.INT32 if whole else schema.TensorType.FLOAT32,
+            buffer=_buffer(model, None if content is None else content.tobytes()),
             hasRank=True,
         )
     )
     return len(tensors) - 1
+
+
+def add_operator(
+    model: schema.ModelT, code: schema.OperatorCodeT, inputs: Sequence[int], outputs: Sequence[int]
+) -> schema.OperatorT:
+    """Let an operation follow the others of the graph; its options are for the caller to set."""
+    model.operatorCodes.append(code)
+    operator = schema.OperatorT(
+        opcodeIndex=len(model.operatorCodes) - 1, inputs=list(inputs), outputs=list(outputs)
+    )
+    model.subgraphs[0].operators.append(operator)
+    return operator
 
 
 def _buffer(model: schema.ModelT, content: bytes | None = None) -> int:
