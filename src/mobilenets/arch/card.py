@@ -15,7 +15,7 @@ from mobilenets.base.errors import ArchError, shown
 
 SCHEMA = 1
 REQUIRED = ("schema", "task", "labels", "preprocess", "weights", "metric", "command", "arch")
-KEYS = (*REQUIRED, "outputs")
+KEYS = (*REQUIRED, "outputs", "teacher")
 KEY = "mobilenets"  # the metadata key or file name under which the card travels
 FORMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"detect": ("plain", "nms", "mediapipe"), "segment": ("scores", "argmax")}
@@ -28,7 +28,8 @@ class Card:
 
     `weights` says what the training began with (a published name, a file, "none"). `metric` holds `name`,
     `value`, `n` and `split` where it was measured. `command` made the file. `outputs` names which of the
-    task's FORMS an exported file gives; empty where there is but one, and for networks in torch.
+    task's FORMS an exported file gives; empty where there is but one, and for networks in torch. `teacher`
+    says from what other network it learned besides the labels; empty where from none.
     """
 
     task: str
@@ -39,6 +40,7 @@ class Card:
     metric: dict[str, Any] = field(default_factory=dict, hash=False)
     command: str = ""
     outputs: str = ""
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a card whose parts disagree, or whose labels no file could hold.
@@ -83,6 +85,7 @@ def dumps(card: Card) -> str:
         "command": card.command,
         "outputs": card.outputs,
         "arch": codec.encode(card.arch),
+        **({"teacher": card.teacher} if card.teacher else {}),
     }
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False)
@@ -97,8 +100,9 @@ def loads(text: str | bytes) -> Card:
     document = parse(text, "the card")
     expect_schema(document, "card", SCHEMA)
     expect_keys(document, "card", KEYS, required=REQUIRED)
-    document.setdefault("outputs", "")  # cards of 0.1 do not have it
-    for key in ("task", "weights", "command", "outputs"):
+    for key in ("outputs", "teacher"):
+        document.setdefault(key, "")  # not every card has it
+    for key in ("task", "weights", "command", "outputs", "teacher"):
         expect(document[key], f"card.{key}", str)
     expect_each(document["labels"], "card.labels", str)
     expect(document["metric"], "card.metric", dict)
@@ -111,6 +115,7 @@ def loads(text: str | bytes) -> Card:
         metric=document["metric"],
         command=document["command"],
         outputs=document["outputs"],
+        teacher=document["teacher"],
     )
 
 

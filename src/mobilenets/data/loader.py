@@ -31,21 +31,35 @@ class Feed(Protocol):
 
 
 class Drawn(NamedTuple):
-    """What a worker needs to make the training examples of one epoch."""
+    """What a worker needs to make training examples."""
 
     feed: Feed
     side: int
     seed: int
-    epoch: int
 
-    def draw(self, indices: Sequence[int]) -> Batch:
-        """The batch of some indices."""
+    def draw(self, places: Sequence[tuple[int, int]]) -> Batch:
+        """The batch of some (epoch, index)."""
         examples = []
         with _generator_kept():
-            for index in indices:
-                torch.default_generator.manual_seed(_mixed(self.seed, self.epoch, index))
+            for epoch, index in places:
+                torch.default_generator.manual_seed(_mixed(self.seed, epoch, index))
                 examples.append(self.feed.example(index, self.side))
         return self.feed.collate(examples)
+
+    def batches(self, places: Sequence[tuple[int, int]], batch_size: int, workers: int) -> Iterator[Batch]:
+        """The batches of a row of (epoch, index)."""
+        batches = [places[at : at + batch_size] for at in range(0, len(places), batch_size)]
+        if not workers:
+            yield from map(self.draw, batches)
+            return
+        yield from DataLoader(
+            _Batches(self, batches),
+            batch_size=None,
+            num_workers=workers,
+            collate_fn=tuple,
+            # A generator of its own: otherwise the loader would draw from torch's
+            generator=torch.Generator().manual_seed(self.seed),
+        )
 
 
 def steps_per_epoch(n: int, batch_size: int, drop_last: bool) -> int:
@@ -69,21 +83,24 @@ def train_batches(
     The same numbers come for any number of `workers` (processes; 0 works in this one), and torch's own
     generator is left as it was.
     """
-    drawn = Drawn(feed, side, seed, epoch)
-    steps = steps_per_epoch(len(feed), batch_size, drop_last)
-    order = shuffled(len(feed), seed, epoch)
-    batches = [order[step * batch_size : (step + 1) * batch_size] for step in range(start_step, steps)]
-    if not workers:
-        yield from map(drawn.draw, batches)
-        return
-    yield from DataLoader(
-        _Batches(drawn, batches),
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=tuple,
-        # A generator of its own: otherwise the loader would draw from torch's
-        generator=torch.Generator().manual_seed(seed),
-    )
+    stop = steps_per_epoch(len(feed), batch_size, drop_last) * batch_size
+    places = [(epoch, index) for index in shuffled(len(feed), seed, epoch)[start_step * batch_size : stop]]
+    yield from Drawn(feed, side, seed).batches(places, batch_size, workers)
+
+
+def endless_batches(
+    feed: Feed, *, side: int, batch_size: int, seed: int, start: int, stop: int, workers: int = 0
+) -> Iterator[Batch]:
+    """The batches `start` to `stop` of shuffled passes over the examples, one behind the other without end.
+
+    A batch may lie in several passes, each of which has its own order and variations; else as
+    `train_batches`.
+    """
+    n, first, last = len(feed), start * batch_size, stop * batch_size
+    passes = range(first // n, -(-last // n))
+    places = [(number, index) for number in passes for index in shuffled(n, seed, number)]
+    before = first - passes.start * n
+    yield from Drawn(feed, side, seed).batches(places[before : before + last - first], batch_size, workers)
 
 
 def eval_batches(cache: ImageCache, record: Preprocess, *, batch_size: int) -> Iterator[tuple[range, Tensor]]:
@@ -103,8 +120,8 @@ def shuffled(n: int, seed: int, epoch: int) -> list[int]:
 class _Batches(torch.utils.data.Dataset[Batch]):
     """Batches by their number, for worker processes."""
 
-    def __init__(self, drawn: Drawn, batches: list[list[int]]) -> None:
-        """Keep the examples and the indices of each batch."""
+    def __init__(self, drawn: Drawn, batches: list[Sequence[tuple[int, int]]]) -> None:
+        """Keep the examples and the places of each batch."""
         self.drawn, self.batches = drawn, batches
 
     def __len__(self) -> int:

@@ -39,13 +39,31 @@ class Network(nn.Module):
             for block in self.blocks:
                 x = block(x)
             return self.head(x)
-        answers = self.head(self.tapped(x))
+        return self._answer(self.tapped(x), x)
+
+    def watched(self, x: Tensor) -> tuple[Any, dict[int, Tensor]]:
+        """What `forward` gives and what `features` gives, from one pass; for networks in training."""
+        maps = self._maps(x)
+        outputs = [maps[f"blocks.{index}"] for index in range(len(self.blocks))]
+        last = dict(zip(self.strides, outputs, strict=True))
+        if not self.taps:
+            return self.head(outputs[-1]), last
+        return self._answer([maps[tap] for tap in self.taps], x), last
+
+    def tapped(self, x: Tensor) -> list[Tensor]:
+        """The maps that the head reads, in the order of its taps."""
+        maps = self._maps(x)
+        return [maps[tap] for tap in self.taps]
+
+    def _answer(self, maps: list[Tensor], x: Tensor) -> Any:
+        """What a head makes of the maps that it reads, for images `x`."""
+        answers = self.head(maps)
         if self.arch.head.task == "segment":
             answers = F.interpolate(answers, size=x.shape[-2:], mode="bilinear", align_corners=False)
         return answers
 
-    def tapped(self, x: Tensor) -> list[Tensor]:
-        """The maps that the head reads, in the order of its taps."""
+    def _maps(self, x: Tensor) -> dict[str, Tensor]:
+        """The output of every block and every operation that is tapped, by name."""
         maps: dict[str, Tensor] = {}
         parts = dict(tap.rsplit(".", 1) for tap in self.taps if tap.count(".") > 1)
         for index, block in enumerate(self.blocks):
@@ -56,7 +74,7 @@ class Network(nn.Module):
             else:
                 x = block(x)
             maps[name] = x
-        return [maps[tap] for tap in self.taps]
+        return maps
 
     def features(self, x: Tensor, *, expanded: bool = False) -> dict[int, Tensor]:
         """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}.

@@ -2,5 +2,6 @@
 
 from mobilenets.training.loop import Trained, train
 from mobilenets.training.settings import Settings
+from mobilenets.training.teacher import Teacher
 
-__all__ = ["Settings", "Trained", "train"]
+__all__ = ["Settings", "Teacher", "Trained", "train"]

@@ -2,13 +2,15 @@
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
+from torch import Tensor, nn
 
 from mobilenets.arch.card import Card, with_metric
 from mobilenets.base.console import progress as progress_bar
@@ -16,18 +18,36 @@ from mobilenets.base.errors import Interrupted, RunError, TrainingError, Weights
 from mobilenets.base.files import write_bytes
 from mobilenets.base.run import Run
 from mobilenets.data.dataset import Dataset
-from mobilenets.data.loader import Feed, Targets, train_batches
+from mobilenets.data.loader import Feed, Targets, endless_batches, train_batches
 from mobilenets.nn import Network, load_model, normalise, save_model
 from mobilenets.tasks import classify
+from mobilenets.tasks.unlabelled import unlabelled_feed
 from mobilenets.training import checkpoint
 from mobilenets.training.log import Log
 from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.optimiser import frozen, set_rate
-from mobilenets.training.parts import Keeper, Parts, prepare
+from mobilenets.training.parts import Keeper, Parts, layout, prepare
 from mobilenets.training.progress import best_row, highest_row, is_finished
 from mobilenets.training.schedule import learning_rate, seed_at, side
 from mobilenets.training.settings import Settings
 from mobilenets.training.signals import Wish, stop_wish
+from mobilenets.training.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The training examples; those without labels, where there are such."""
+
+    labelled: Feed
+    unlabelled: Feed | None
+
+
+class Shown(NamedTuple):
+    """What a step is made from: pixels uint8 (B, 3, s, s) with their targets, and pixels that have none."""
+
+    pixels: Tensor
+    targets: Targets
+    unlabelled: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,33 +69,45 @@ class Trained:
     history: list[dict[str, Any]]
 
 
-def train(network: Network, dataset: Dataset, card: Card, settings: Settings, run: Run) -> Trained:
+def train(
+    network: Network,
+    dataset: Dataset,
+    card: Card,
+    settings: Settings,
+    run: Run,
+    teacher: Teacher | nn.Module | None = None,
+    unlabelled: Sequence[Path] = (),
+) -> Trained:
     """Train `network` on the train split and leave its best weights, as `best_row` has it, in `run.weights`.
 
+    A `teacher` is imitated besides, on the same pixels, and on those of the `unlabelled` images, which must
+    be sound and of which nothing else is known. A module without a card is shown images in the student's
+    normalisation and must give the student's classes in its order; it is left as it is.
     Goes on where `run.last` ends, bit for bit as without the break (at the same number of threads). A
     finished training returns at once. `run.best` holds the best weights so far, with the card.
     Raises TrainingError when the loss is lost, Interrupted after SIGTERM or SIGINT with the state saved,
-    StorageError, DataError, RunError for a broken checkpoint, ConfigMismatch for one made on other terms.
+    StorageError, DataError, RunError for a broken checkpoint, ConfigMismatch for one made on other terms or
+    with another teacher, UsageError for a teacher that does not suit.
     """
     keep_freed_memory()
     # Mixed precision is an autocast of ours, below: accelerate's is one for the whole process, for good.
     # Without cpu=True, processes that torchrun starts on a machine without a GPU know nothing of each other.
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.accelerator.is_available())
-    parts = prepare(accelerator, network, dataset, card, settings)
+    parts = prepare(accelerator, network, dataset, card, settings, teacher, unlabelled)
     state = parts.state()
     keeper = Keeper(run, parts, state)
     if not checkpoint.resume(run, state, parts.terms):
         keeper.save()
     progress, metric, writes = state.progress, parts.task.metric, parts.accelerator.is_main_process
     if not is_finished(progress, metric, settings):
-        feed = parts.task.train_feed(parts.samples, card, settings)
+        feeds = _feeds(parts)
         held = Held(parts.task.val_feed(dataset.val, card), len(dataset.val))
         with Log(run, progress.history, metric, writes) as log, progress_bar() as bar:
             shown = bar.add_task("training", total=settings.epochs * parts.steps)
             with stop_wish() as wish:
                 while not is_finished(progress, metric, settings):
                     bar.update(shown, description=_headline(progress.history, metric, settings))
-                    _train_epoch(parts, feed, keeper, wish, lambda done: bar.update(shown, completed=done))
+                    _train_epoch(parts, feeds, keeper, wish, lambda done: bar.update(shown, completed=done))
                     _end_epoch(parts, held, keeper, wish)
                     log.epoch_ended(progress.history)
     if writes:
@@ -86,26 +118,53 @@ def train(network: Network, dataset: Dataset, card: Card, settings: Settings, ru
     return Trained(best[metric], best["epoch"], progress.epoch, seconds, progress.history)
 
 
-def _train_epoch(parts: Parts, feed: Feed, keeper: Keeper, wish: Wish, show: Any) -> None:
-    """The steps of an epoch that are left. Raises TrainingError, Interrupted, StorageError."""
-    settings, progress = parts.settings, keeper.state.progress
-    batches = train_batches(
-        feed,
-        side=side(settings, progress.epoch, parts.card.preprocess.crop),
+def _feeds(parts: Parts) -> Feeds:
+    """The training examples of this process. Raises DataError, StorageError."""
+    labelled = parts.task.train_feed(parts.samples, parts.card, parts.settings)
+    if not parts.unlabelled:
+        return Feeds(labelled, None)
+    return Feeds(labelled, unlabelled_feed(parts.unlabelled, parts.card, labelled))
+
+
+def _batches(parts: Parts, feeds: Feeds, epoch: int, step: int) -> Iterator[Shown]:
+    """What is shown from a step of an epoch on."""
+    settings = parts.settings
+    shown, seed = side(settings, epoch, parts.card.preprocess.crop), parts.seed
+    labelled = train_batches(
+        feeds.labelled,
+        side=shown,
         batch_size=parts.batch_size,
-        seed=parts.seed,
-        epoch=progress.epoch,
-        start_step=progress.step,
+        seed=seed,
+        epoch=epoch,
+        start_step=step,
         workers=settings.workers,
         drop_last=parts.drop_last,
     )
+    if feeds.unlabelled is None:
+        yield from (Shown(*batch) for batch in labelled)
+        return
+    more = endless_batches(
+        feeds.unlabelled,
+        side=shown,
+        batch_size=parts.unlabelled_batch,
+        seed=seed_at(seed, len(feeds.unlabelled)),
+        start=epoch * parts.steps + step,
+        stop=(epoch + 1) * parts.steps,
+        workers=settings.workers,
+    )
+    yield from (Shown(*batch, others) for batch, (others, _) in zip(labelled, more, strict=True))
+
+
+def _train_epoch(parts: Parts, feeds: Feeds, keeper: Keeper, wish: Wish, show: Any) -> None:
+    """The steps of an epoch that are left. Raises TrainingError, Interrupted, StorageError."""
+    settings, progress = parts.settings, keeper.state.progress
     parts.model.train()
     parts.loss.train()
     for block in frozen(parts.network, settings.freeze_stride):
         block.eval()  # their batch norms keep their statistics
     began = time.monotonic()
-    for pixels, targets in batches:
-        progress.loss_sum += _step(parts, pixels, targets, progress.epoch, progress.step)
+    for batch in _batches(parts, feeds, progress.epoch, progress.step):
+        progress.loss_sum += _step(parts, batch, progress.epoch, progress.step)
         progress.step += 1
         now = time.monotonic()
         progress.seconds, began = progress.seconds + now - began, now
@@ -114,21 +173,27 @@ def _train_epoch(parts: Parts, feed: Feed, keeper: Keeper, wish: Wish, show: Any
         keeper.tick()
 
 
-def _step(parts: Parts, pixels: Tensor, targets: Targets, epoch: int, step: int) -> float:
-    """One update from pixels uint8 (B, 3, s, s) and targets; the loss. Raises TrainingError."""
+def _step(parts: Parts, batch: Shown, epoch: int, step: int) -> float:
+    """One update; the loss. Raises TrainingError."""
     settings, device = parts.settings, parts.accelerator.device
     count = epoch * parts.steps + step
     rate = learning_rate(settings, count, parts.steps)
     position = seed_at(parts.seed, epoch, step)
     torch.manual_seed(position)  # for dropout
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    x = normalise(parts.card.preprocess, pixels.to(device).contiguous(memory_format=layout))
-    y = targets.to(device) if isinstance(targets, Tensor) else tuple(one.to(device) for one in targets)
+    x = _inputs(parts, batch.pixels)
+    y = (
+        batch.targets.to(device)
+        if isinstance(batch.targets, Tensor)
+        else tuple(t.to(device) for t in batch.targets)
+    )
     if settings.mixup and isinstance(y, Tensor):
         x, y = classify.mixed(x, y, len(parts.card.labels), settings.mixup, position)
+    if batch.unlabelled is not None:
+        x = torch.cat([x, _inputs(parts, batch.unlabelled)])
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
         outputs = parts.model(x)
-    loss = parts.loss(outputs, y)
+        lesson = parts.teaching.lesson(x, maps=bool(settings.distil_features)) if parts.teaching else None
+    loss = parts.loss(outputs, y, lesson) if lesson else parts.loss(outputs, y)
     parts.optimiser.zero_grad()
     parts.accelerator.backward(loss)
     norm = torch.nn.utils.clip_grad_norm_(parts.learned, settings.clip_norm or math.inf)
@@ -140,6 +205,12 @@ def _step(parts: Parts, pixels: Tensor, targets: Targets, epoch: int, step: int)
     if parts.average:
         parts.average.update(parts.network, count + 1)
     return value
+
+
+def _inputs(parts: Parts, pixels: Tensor) -> Tensor:
+    """The network's input from pixels uint8 (B, 3, s, s), on its device and in its layout."""
+    there = pixels.to(parts.accelerator.device).contiguous(memory_format=layout(parts.settings))
+    return normalise(parts.card.preprocess, there)
 
 
 def _end_epoch(parts: Parts, held: Held, keeper: Keeper, wish: Wish) -> None:

@@ -1,7 +1,9 @@
 """What a training is made of before its first step."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +21,12 @@ from mobilenets.nn import Network
 from mobilenets.tasks.task import Task
 from mobilenets.training import checkpoint
 from mobilenets.training.checkpoint import State
+from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.ema import Average
 from mobilenets.training.optimiser import build_optimiser, frozen
 from mobilenets.training.progress import Progress
 from mobilenets.training.settings import HARMLESS, Settings
+from mobilenets.training.teacher import Teacher, Teaching, as_teacher, channels, identity
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Parts:
 
     `network` is the plain module, `model` the same as accelerate wraps it for several processes; `criterion`
     is the plain loss, which may learn too, `loss` the same wrapped. `average` is the running average where
-    one is kept. `samples` are this process's share, as large in every process.
+    one is kept. `samples` are this process's share, as large in every process. `teaching` is the teacher at
+    work, where there is one, `unlabelled` this process's share of the images that it alone judges.
     """
 
     accelerator: Accelerator
@@ -47,6 +52,8 @@ class Parts:
     samples: tuple[Any, ...]
     batch_size: int
     terms: dict[str, Any]
+    teaching: Teaching | None = None
+    unlabelled: tuple[Path, ...] = ()
 
     @property
     def drop_last(self) -> bool:
@@ -57,6 +64,11 @@ class Parts:
     def steps(self) -> int:
         """Steps in an epoch."""
         return steps_per_epoch(len(self.samples), self.batch_size, self.drop_last)
+
+    @property
+    def unlabelled_batch(self) -> int:
+        """Images without labels in a step."""
+        return max(1, round(self.settings.distil_unlabelled * self.batch_size))
 
     @property
     def judged(self) -> Network:
@@ -81,27 +93,30 @@ class Parts:
 
 
 def prepare(
-    accelerator: Accelerator, network: Network, dataset: Dataset, card: Card, settings: Settings
+    accelerator: Accelerator,
+    network: Network,
+    dataset: Dataset,
+    card: Card,
+    settings: Settings,
+    teacher: Teacher | nn.Module | None = None,
+    unlabelled: Sequence[Path] = (),
 ) -> Parts:
     """Network, loss, optimiser and average on their device, this process's share of the images.
 
-    Raises UsageError for a setting that the task does not know.
+    Raises UsageError for a setting that the task does not know and for a teacher that does not suit.
     """
     task = tasks.get(card.task)
-    if settings.mixup and task.name != "classify":
-        raise UsageError(f"mixup blends classes of whole images, which {task.name} has none of; set it to 0")
-    if settings.resolution_schedule and task.name == "detect":
-        raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
-    if settings.channels_last:
-        network.to(memory_format=torch.channels_last)
-    if settings.norm_momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = settings.norm_momentum
-    for block in frozen(network, settings.freeze_stride):
-        block.requires_grad_(False)
-    criterion = task.criterion(card, settings, dataset)
-    model, prepared = accelerator.prepare(network, build_optimiser(network, criterion, settings))
+    _refuse(settings, task.name, teacher, unlabelled)
+    _set(network, settings)
+    criterion, teaching = task.criterion(card, settings, dataset), None
+    if teacher is not None:
+        teaching = Teaching(as_teacher(teacher), card, accelerator.device, layout(settings))
+        criterion = _distilled(criterion, teaching, network, settings)
+        card = replace(card, teacher=card.teacher or teaching.teacher.described)
+    watched = isinstance(criterion, Distilled) and criterion.projections
+    model, prepared = accelerator.prepare(
+        Watched(network) if watched else network, build_optimiser(network, criterion, settings)
+    )
     learns = any(True for _ in criterion.parameters())  # torch shares nothing else between processes
     loss = accelerator.prepare(criterion) if learns else criterion.to(accelerator.device)
     world, rank, n = accelerator.num_processes, accelerator.process_index, len(dataset.train)
@@ -118,15 +133,76 @@ def prepare(
         average=Average(network, settings.ema_decay) if settings.ema_decay else None,
         samples=dataset.train[rank : n - n % world : world],
         batch_size=max(2, settings.batch_size // world),
-        terms=_terms(dataset, card, settings, world),
+        terms=_terms(dataset, card, settings, world) | _taught(settings, teaching, unlabelled),
+        teaching=teaching,
+        unlabelled=tuple(unlabelled[rank::world] or unlabelled),
     )
 
 
+def layout(settings: Settings) -> torch.memory_format:
+    """How images and filters lie in memory."""
+    return torch.channels_last if settings.channels_last else torch.contiguous_format
+
+
+def _set(network: Network, settings: Settings) -> None:
+    """Layout, momentum of the batch norms and frozen blocks as the settings have them."""
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if settings.norm_momentum is not None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = settings.norm_momentum
+    for block in frozen(network, settings.freeze_stride):
+        block.requires_grad_(False)
+
+
+def _refuse(settings: Settings, task: str, teacher: object, unlabelled: Sequence[Path]) -> None:
+    """Raise UsageError for what does not go together."""
+    if settings.mixup and task != "classify":
+        raise UsageError(f"mixup blends classes of whole images, which {task} has none of; set it to 0")
+    if settings.resolution_schedule and task == "detect":
+        raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
+    if unlabelled and teacher is None:
+        raise UsageError("nobody judges the images without labels; give a teacher, or leave them out")
+    if teacher is not None and not (settings.distil_weight or settings.distil_features):
+        raise UsageError(
+            "nothing is learned from the teacher with distil_weight and distil_features 0; set one"
+        )
+
+
+def _distilled(own: nn.Module, teaching: Teaching, network: Network, settings: Settings) -> Distilled:
+    """The task's own loss with what a teacher adds. Raises UsageError where there are no maps to compare."""
+    maps = (
+        compared(channels(network), teaching.strides, settings.freeze_stride)
+        if settings.distil_features
+        else {}
+    )
+    if settings.distil_features and not maps:
+        raise UsageError(
+            f"the teacher {teaching.teacher.name} has no maps to compare with the student's; "
+            "set distil_features to 0"
+        )
+    return Distilled(own, network.arch.head, settings, maps)
+
+
 def _terms(dataset: Dataset, card: Card, settings: Settings, processes: int) -> dict[str, Any]:
-    """What must be the same for a training to be taken up again, as plain data."""
-    fixed = {name: value for name, value in asdict(settings).items() if name not in HARMLESS}
-    bare = replace(card, command="", metric={})
+    """What must be the same for a training to be taken up again, as plain data; the teacher's part is not."""
+    fixed = {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in HARMLESS and not name.startswith("distil_")
+    }
+    bare = replace(card, command="", metric={}, teacher="")
     return {**fixed, "data": dataset.fingerprint(), "card": cards.dumps(bare), "processes": processes}
+
+
+def _taught(settings: Settings, teaching: Teaching | None, unlabelled: Sequence[Path]) -> dict[str, Any]:
+    """The terms of learning from a teacher, none without one."""
+    if teaching is None:
+        return {}
+    fixed = {name: value for name, value in asdict(settings).items() if name.startswith("distil_")}
+    images = {"unlabelled": identity(unlabelled)} if unlabelled else {}
+    return {**fixed, "teacher": teaching.teacher.id, **images}
 
 
 @dataclass

@@ -33,6 +33,10 @@ REALS = {
     "mixup": (0, 100),
     "erasing": (0, 1),
     "clip_norm": (0, math.inf),
+    "distil_weight": (0, 1),
+    "distil_temperature": (0.1, 100),
+    "distil_features": (0, 1e6),
+    "distil_unlabelled": (0.01, 100),
     "checkpoint_seconds": (0, math.inf),
 }
 WHOLES = {
@@ -62,6 +66,10 @@ class Settings:
     `resolution_schedule` holds (share of the epochs, side in pixels): up to that
     share, images of that side; afterwards the network's own. `embed_loss` is what embeddings are trained by,
     one of those that `tasks.embed.criterion` knows.
+    The four `distil_` ones are for a training with a teacher (`training.distil`): `distil_weight` is the
+    share of the loss that its answers have, softened by `distil_temperature`, the labels having the rest;
+    `distil_features` is the weight of its maps, which is added; `distil_unlabelled` is how many images
+    without labels stand beside each one with, where there are such.
     """
 
     epochs: int = 20
@@ -81,6 +89,10 @@ class Settings:
     flip: bool | None = None
     class_weights: ClassWeights = "none"
     embed_loss: str = "softmax"
+    distil_weight: float = 0.7
+    distil_temperature: float = 2.0
+    distil_features: float = 0.0
+    distil_unlabelled: float = 1.0
     patience: int = 0
     clip_norm: float = 0.0
     precision: Precision = "float32"
@@ -171,6 +183,34 @@ def _of_scenes(n_train: int, task: str) -> Settings:
         label_smoothing=0.0,
         freeze_stride=2 if few else 0,
     )
+
+
+def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
+    """Settings for a moment's fine-tuning, on about `images` of them, of a trained network that was narrowed.
+
+    The rate stays where it is, since another moment may follow; nothing begins untrained, nothing is spared.
+    """
+    known = finetuning(n_train, 3, task)
+    return replace(
+        known,
+        epochs=max(1, round(images / max(n_train, 1))),
+        batch_size=min(32, known.batch_size),
+        lr=known.lr / 4,
+        schedule="constant",
+        warmup_epochs=0.0,
+        head_lr_factor=1.0,
+        freeze_stride=0,
+        checkpoint_seconds=math.inf,  # it is done again as quickly as it would be taken up
+    )
+
+
+def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
+    """Settings for the long fine-tuning of a network that was narrowed.
+
+    Nothing in it begins untrained, so half the epochs do, and nothing is spared, since all of it was cut.
+    """
+    known = finetuning(n_train, classes, task)
+    return replace(known, epochs=max(1, known.epochs // 2), head_lr_factor=1.0, freeze_stride=0)
 
 
 def override(settings: Settings, **given: Any) -> Settings:
