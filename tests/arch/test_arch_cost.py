@@ -21,6 +21,7 @@ from mobilenets.arch import (
     zoo,
 )
 from mobilenets.arch.cost import cost_per_op
+from mobilenets.arch.spec import SSDLite
 
 PLAIN = Dialect("plain", 1e-3, 0.1)
 
@@ -84,6 +85,13 @@ def test_the_new_blocks_by_hand():
 )
 def test_peak_memory_by_hand(arch, entries):
     assert cost(arch).peak_bytes == 4 * entries
+
+
+def test_peak_memory_of_a_head_that_reads_an_earlier_map_first():
+    head = SSDLite(1, ("blocks.0", "blocks.1"), (), (((1.0, 1.0),),) * 2)
+    arch = tiny(Conv(1, 3), Conv(1, 16), head=head, resolution=1)
+    # both maps, boxes and scores of the first, boxes of the last, the depthwise layer before its scores
+    assert cost(arch).peak_bytes == 4 * (3 + 16 + 4 + 1 + 4 + 16)
 
 
 @given(archs())

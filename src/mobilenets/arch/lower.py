@@ -121,8 +121,10 @@ class Layer:
 def _peak(ops: tuple[Op, ...], residual: bool) -> int:
     """The most activation entries alive at once: every tensor lives from when it is made to its last reader.
 
-    The block's own input is read by the first operation, and again at the end where it is added.
+    The block's own input is read by the first operation, and again at the end where it is added. The first
+    operation of a head may read an earlier map instead.
     """
+    first = ops[0] if not ops[0].reads else next((op for op in ops if INPUT in op.reads), ops[0])
     readers: dict[str, int] = {INPUT: 0}
     before = INPUT
     for index, op in enumerate(ops):
@@ -131,7 +133,7 @@ def _peak(ops: tuple[Op, ...], residual: bool) -> int:
         before = op.name
     if residual:
         readers[INPUT] = len(ops) - 1
-    alive = {INPUT: ops[0].cin * ops[0].side_in ** 2}
+    alive = {INPUT: first.cin * first.side_in**2}
     most = 0
     for index, op in enumerate(ops):
         alive[op.name] = op.cout * op.side_out**2
