@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mobilenets.base.errors import UsageError
-from mobilenets.jobs.budget import parse_budget
+from mobilenets.jobs.budget import Goal, parse_budget, parse_goal
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,25 @@ def test_any_other_text_is_refused_in_one_line(text):
     with pytest.raises(UsageError) as caught:
         parse_budget(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "goal"),
+    [
+        ("3ms", Goal("latency", 3.0)),
+        ("150M macs", Goal("macs", 150e6)),
+        ("1.2Mparams", Goal("params", 1.2e6)),
+        ("600 kB", Goal("memory", 600e3)),
+        ("60%", Goal("latency", share=0.6)),
+        ("35 % macs", Goal("macs", share=0.35)),
+    ],
+)
+def test_goals(text, goal):
+    assert parse_goal(text) == goal
+    assert goal.of(1000.0) == (goal.amount or 1000 * goal.share)
+
+
+@pytest.mark.parametrize("text", ["100%", "0%", "50% speed", "0 macs", "3", "M macs", "-5M macs", "5M flops"])
+def test_goals_that_are_none(text):
+    with pytest.raises(UsageError):
+        parse_goal(text)

@@ -61,6 +61,11 @@ class Run:
         return self.folder / "metrics.csv"
 
     @property
+    def adaptation(self) -> Path:
+        """How `adapt` came from one network to a narrower one, round by round."""
+        return self.folder / "adapt.json"
+
+    @property
     def last(self) -> Path:
         """The newest training state."""
         return self.folder / "checkpoints" / "last.safetensors"

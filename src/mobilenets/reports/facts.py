@@ -28,6 +28,7 @@ class Facts:
     dataset: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
+    adaptation: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Row, ...] = ()
     arch: Arch | None = None
@@ -57,6 +58,11 @@ class Facts:
     def weights(self) -> str | None:
         """What the training began with: a description, "none" for from scratch, None when not known."""
         return self.result.get("weights") or self.card.get("weights") or self.config.get("weights")
+
+    @property
+    def teacher(self) -> str | None:
+        """From what other network it learned, if from any."""
+        return self.result.get("teacher") or self.card.get("teacher")
 
     @property
     def artifact(self) -> Path | None:
@@ -130,6 +136,7 @@ def gather(run: Run) -> Facts:
         dataset=_document(run.dataset),
         card=_document(run.card),
         choice=_document(run.candidates),
+        adaptation=_document(run.adaptation),
         result=_document(run.result),
         metrics=tuple(_rows(run.metrics)),
         arch=loads(run.arch.read_bytes()) if run.arch.exists() else None,

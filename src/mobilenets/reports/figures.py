@@ -160,6 +160,44 @@ def choice(points: Sequence[dict[str, Any]], budget_ms: float | None, margin: fl
         return figure
 
 
+def path(costs: Sequence[float], values: Sequence[float], budget: float, unit: str, title: str) -> "Figure":
+    """A way from one network to another: cost across, the metric (0 to 1) up, numbered from 0."""
+    with style():
+        figure = blank(7.6, 3.9)
+        axes = figure.subplots()
+        axes.plot(costs, [100 * value for value in values], color=BLUE, marker="o", markersize=5, zorder=3)
+        for number, (cost, value) in enumerate(zip(costs, values, strict=True)):
+            axes.annotate(str(number) if number else "start", (cost, 100 * value), (0, 6),
+                          textcoords="offset points", ha="center", color=FAINT, fontsize=8)  # fmt: skip
+        axes.axvline(budget, color=ORANGE, linestyle="--", linewidth=1.4)
+        axes.annotate(f"budget {budget:.4g}", (budget, 0), (4, 4), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", rotation=90, va="bottom", color=ORANGE)  # fmt: skip
+        axes.margins(0.1, 0.2)
+        axes.set_xlabel(unit)
+        axes.set_title(f"{title} on val, %")
+        return figure
+
+
+def before_after(rows: Sequence[tuple[str, float, float]], title: str) -> "Figure":
+    """A pale bar of what was and a full one of what is left, for every name, from the top down."""
+    with style():
+        figure = blank(7.6, 0.8 + 0.2 * len(rows))
+        axes = figure.subplots()
+        places = range(len(rows))
+        axes.barh(places, [before for _, before, _ in rows], color=FAINT, alpha=0.35, height=0.8)
+        axes.barh(places, [after for _, _, after in rows], color=BLUE, height=0.5)
+        for place, (_, before, after) in enumerate(rows):
+            if after < before:
+                axes.annotate(f"−{1 - after / before:.0%}", (before, place), (4, 0), fontsize=7,
+                              textcoords="offset points", va="center", color=ORANGE)  # fmt: skip
+        axes.set_yticks(places, [short(name) for name, _, _ in rows], fontsize=7)
+        axes.invert_yaxis()
+        axes.margins(x=0.08, y=0.01)
+        axes.grid(visible=False, axis="y")
+        axes.set_title(title)
+        return figure
+
+
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
     """The confusion matrix as shares of each true class; class names and counts where they can be read."""
     shares = [[count / max(1, sum(row)) for count in row] for row in matrix]

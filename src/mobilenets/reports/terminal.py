@@ -18,7 +18,7 @@ def summary(run: Run) -> str:
         ("weights", wording.origin(facts)),
         (
             wording.metric(facts.metric),
-            f"{wording.percent(facts.value)} of {wording.count(n)} {split} images",
+            f"{wording.percent(facts.value)} of {wording.count(n)} {split} images{wording.elsewhere(facts)}",
         ),
         ("latency", f"{wording.milliseconds(latency)} on {_target(facts.result, facts.choice)}"),
         ("budget", wording.NOTHING if facts.budget_ms is None else f"{facts.budget_ms:g} ms: {verdict}"),

@@ -52,14 +52,15 @@ def size(value: int | None) -> str:
 
 
 def origin(facts: Facts) -> str:
-    """Whether published weights were used."""
+    """Whether published weights were used, and a teacher."""
+    taught = f"; taught by {facts.teacher}" if facts.teacher else ""
     match facts.weights:
         case None:
-            return "not recorded"
+            return f"not recorded{taught}"
         case "none":
-            return "trained from scratch"
+            return f"trained from scratch{taught}"
         case described:
-            return f"fine-tuned from {described}"
+            return f"fine-tuned from {described}{taught}"
 
 
 def verdict(facts: Facts) -> tuple[str, str]:
@@ -77,9 +78,16 @@ def certainty(facts: Facts) -> str:
     if facts.value is None or not n:
         return split
     if facts.metric not in SHARES:
-        return f"{count(n)} {split} images"
+        return f"{count(n)} {split} images{elsewhere(facts)}"
     low, high = interval(facts.value, n)
-    return f"{low * 100:.1f} to {high * 100:.1f} % with 95 % confidence, {count(n)} {split} images"
+    sure = f"{low * 100:.1f} to {high * 100:.1f} % with 95 % confidence"
+    return f"{sure}, {count(n)} {split} images{elsewhere(facts)}"
+
+
+def elsewhere(facts: Facts) -> str:
+    """Where the metric was measured, when it was not where the latency was: on another device."""
+    scored = facts.result.get("scored_on")
+    return f", run here by {scored}" if scored not in (None, facts.result.get("target")) else ""
 
 
 def network(facts: Facts) -> str:

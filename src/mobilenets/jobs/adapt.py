@@ -1,0 +1,255 @@
+"""`mobilenets adapt`: a trained network made narrower until it meets a budget, by NetAdapt."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mobilenets.arch import card as cards
+from mobilenets.arch import codec
+from mobilenets.arch.card import Card
+from mobilenets.arch.spec import Arch
+from mobilenets.base.console import say
+from mobilenets.base.errors import Interrupted, MobilenetsError, RunError, UsageError, shown
+from mobilenets.base.files import write_json, write_text
+from mobilenets.base.run import Run, find_run, mark, open_run, read, read_config
+from mobilenets.jobs.adaptation import document, line
+from mobilenets.jobs.budget import Goal, parse_goal
+from mobilenets.jobs.resource import Meter, meter
+from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds, teacher_from
+from mobilenets.jobs.start import check_settings, command, read_data
+from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
+
+if TYPE_CHECKING:
+    from mobilenets.data.dataset import Dataset
+
+
+def adapt(
+    model: str | Path,
+    *,
+    budget: str,
+    target: str = "litert:cpu:1",
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    table: str | Path | None = None,
+    importance: str = "norm",
+    choice: str = "ratio",
+    judge: str = "loss",
+    step: float = Rules.step,
+    decay: float = Rules.decay,
+    multiple: int = Rules.multiple,
+    tuned: int = Rules.tuned,
+    images: int = IMAGES,
+    workers: int = 1,
+    teacher: str | Path | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Narrow a trained network, width by width, until it meets the budget; fine-tune, export and verify it.
+
+    `model` is a run folder, or a .safetensors file of ours together with `data`. `budget` is a time on the
+    target ("3ms"), another resource ("150M macs", "1.2M params", "600kB" of activations), or a share of what
+    the network takes now ("60%", "60% macs"). The run goes to `out`, by default beside the model as
+    MODEL-adapted. `table` is a file of `mobilenets latency build`; what it lacks is measured. Everything else
+    is explained by `nas.Rules` and `Search`; `teacher` is a run or file whose outputs guide every
+    fine-tuning (the model itself, for example); `settings` are those of the last, long one.
+    A second call goes on where the first was stopped.
+    Raises UsageError, RunError, DataError, BudgetError, TrainingError, ExportError, StorageError.
+    """
+    from mobilenets.runtimes import parse_target
+
+    goal = parse_goal(budget)
+    rules = Rules(step, decay, multiple, tuned, cast("Choice", choice), cast("Judge", judge))
+    search = Search(rules, images, importance, workers)
+    parse_target(target)
+    check_settings(settings)
+    guide = weights_of(Path(teacher)) if teacher else None
+    weights, material = source(Path(model), data)
+    run = open_run(
+        Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted"),
+        {
+            "verb": "adapt",
+            "model": str(model),
+            "data": str(data or material.data),
+            "task": material.task,
+            "budget": budget,
+            "target": target,
+            "table": str(table) if table else None,
+            **asdict(search.rules),
+            "images": images,
+            "importance": importance,
+            "teacher": str(teacher) if teacher else None,
+            "val": material.val,
+            "seed": seed,
+            "settings": settings or {},
+        },
+    )
+    dataset = adapt_in(
+        run, weights, material, goal, target, search,
+        table=Path(table) if table else None, teacher=guide, seed=seed, settings=settings,
+    )  # fmt: skip
+    return _finish(run, dataset, goal, target)
+
+
+def adapt_in(
+    run: Run,
+    weights: Path,
+    material: Material,
+    goal: Goal,
+    target: str,
+    search: Search,
+    *,
+    table: Path | None = None,
+    teacher: Path | None = None,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> "Dataset":
+    """The rounds and the long fine-tuning of `adapt`: adapt.json, then the finished weights in the run.
+
+    Raises as `adapt`.
+    """
+    from mobilenets.nn import load_model
+
+    found = read_data(material.data, material.val, material.seed, material.task)
+    found.write(run)
+    network, card = load_model(weights)
+    _refuse_other_labels(card, found.dataset, weights)
+    mark(run, "measure", "running")
+    known = meter(goal, card.arch, target, table, run.folder / "measured.json")
+    start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
+    budget = goal.of(start.cost)
+    if budget >= start.cost:
+        raise UsageError(
+            f"{card.arch.name} takes {start.cost:.4g} {known.unit}, which meets {budget:.4g} as it is; "
+            "give a smaller budget"
+        )
+    say(f"from {start.cost:.4g} to {budget:.4g} {known.unit}")
+    trial = Trial(material, search.images, search.importance, seed, teacher)
+    done: list[Round] = []
+    with _marked(run, "adapt"), rounds(run.folder / "rounds", trial, search.workers) as folder:
+        for one in netadapt(start, budget, search.rules, predict=known.predict, measure=known.measure,
+                            screen=folder.screen, tune=folder.tune):  # fmt: skip
+            done.append(one)
+            folder.keep_only(one.number, one.name)
+            write_json(run.adaptation, document(start, budget, known, search, done))
+            say(line(one, known, material.task))
+    with _marked(run, "train"):
+        _long_tuning(run, done[-1].chosen.weights, found.dataset, teacher, seed, settings)
+    return found.dataset
+
+
+def source(model: Path, data: str | Path | None) -> tuple[Path, Material]:
+    """The weights to begin with, and the images that they were trained on or `data`, split in the same way.
+
+    Raises RunError, UsageError where nobody says which images.
+    """
+    from mobilenets.nn import load_model
+
+    if model.is_file():
+        if data is None:
+            raise UsageError(f"{model} does not say what it was trained on; give --data FOLDER as well")
+        return model, Material(str(data), load_model(model)[1].task)
+    run = find_run(model)
+    if not run.weights.exists():
+        raise RunError(f"{model} has no finished model yet; run its command again to go on")
+    config = read_config(run)
+    if data is None and not config.get("data"):
+        raise UsageError(f"{model} does not say what it was trained on; give --data FOLDER as well")
+    own = data is None or str(data) == str(config.get("data"))
+    split = {"val": config.get("val"), "seed": config.get("seed", 0)} if own else {}
+    return run.weights, Material(str(data or config["data"]), config.get("task", "classify"), **split)
+
+
+def weights_of(model: Path) -> Path:
+    """The weights file of a run, or the file itself. Raises RunError."""
+    if model.is_file():
+        return model
+    run = find_run(model)
+    if not run.weights.exists():
+        raise RunError(f"{model} has no finished model yet; run its command again to go on")
+    return run.weights
+
+
+def _start(
+    run: Run, weights: Path, judge: Callable[[], tuple[float, float]], known: Meter, arch: Arch
+) -> Point:
+    """Where the path begins; judged and measured once."""
+    place = run.folder / "start.json"
+    if not place.exists():
+        metric, loss = judge()
+        write_json(place, {"cost": known.measure(arch), "metric": metric, "loss": loss})
+    kept = read(place)
+    return Point(arch, kept["cost"], kept["metric"], kept["loss"], weights)
+
+
+def _long_tuning(
+    run: Run, weights: Path, dataset: "Dataset", teacher: Path | None, seed: int, given: dict[str, Any] | None
+) -> None:
+    """Fine-tune what the rounds arrived at, in the run itself."""
+    from mobilenets import training
+    from mobilenets.nn import load_model
+    from mobilenets.training.settings import override, readapting
+
+    network, card = load_model(weights)
+    card = replace(card, metric={}, command=command())
+    write_text(run.arch, codec.dumps(card.arch, indent=2) + "\n")
+    write_text(run.card, cards.dumps(card) + "\n")
+    chosen = readapting(len(dataset.train), len(dataset.labels), card.task)
+    guide = teacher_from(teacher) if teacher else None
+    training.train(
+        network, dataset, card, override(chosen, **{"seed": seed, **(given or {})}), run, teacher=guide
+    )
+
+
+def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, Any]:
+    """Export, verify, report; what a program wants to know."""
+    from mobilenets.jobs.fit import verify
+    from mobilenets.reports import write_report
+    from mobilenets.runtimes import parse_target
+
+    adapted = read(run.adaptation)
+    if not run.result.exists():
+        mark(run, "verify", "running")
+        limit = adapted["budget"] if goal.resource == "latency" else None
+        write_json(run.result, verify(run, dataset, parse_target(target), limit))
+    mark(run, "report", "running")
+    write_report(run)
+    mark(run, "report", "done")
+    result = read(run.result)
+    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms")
+    return {
+        "artifact": str(run.folder / result["artifact"]),
+        **{key: result[key] for key in kept},
+        **{key: adapted[key] for key in ("resource", "unit", "budget", "reached", "met", "error_percent")},
+        "start": adapted["start"],
+        "rounds": len(adapted["rounds"]),
+        "fine_tuned": sum(one["fine_tuned"] for one in adapted["rounds"]),
+        "images": adapted["images"],
+        "run": str(run.folder),
+        "report": str(run.report),
+    }
+
+
+def _refuse_other_labels(card: Card, dataset: "Dataset", weights: Path) -> None:
+    """Raise UsageError for a network that knows other classes than the images have."""
+    if card.labels and card.labels != dataset.labels:
+        raise UsageError(
+            f"{weights} knows the classes {shown(', '.join(card.labels))}, the images have "
+            f"{shown(', '.join(dataset.labels))}; give the images that it was trained on"
+        )
+
+
+@contextmanager
+def _marked(run: Run, stage: str) -> Iterator[None]:
+    """Have status.json say how a stage goes."""
+    mark(run, stage, "running")
+    try:
+        yield
+    except Interrupted:
+        mark(run, stage, "interrupted")
+        raise
+    except MobilenetsError as error:
+        mark(run, stage, "failed", reason=str(error))
+        raise
+    mark(run, stage, "done")

@@ -1,0 +1,285 @@
+"""The rounds of an adaptation on disk: proposals are fine-tuned for a moment, each in a folder of its own."""
+
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import codec
+from mobilenets.arch.card import Card
+from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.files import read_json, write_json
+from mobilenets.base.run import Run
+from mobilenets.nas.netadapt import Point, Proposal, Rules
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mobilenets.data.dataset import Dataset
+    from mobilenets.nn import Network
+    from mobilenets.training.teacher import Teacher
+
+IMPORTANCE = ("norm", "activation", "taylor")
+IMAGES = 1280  # of each short fine-tuning
+SCREENING_IMAGES = 256  # held-out ones, on which proposals are judged before they are fine-tuned
+SCORING_IMAGES = 512  # on which activations and gradients are looked at, to tell which channels matter
+
+
+@dataclass(frozen=True)
+class Search:
+    """How an adaptation goes about it: the rules of the rounds, `images` per short fine-tuning, the score by
+    which channels are kept, how many processes work at once.
+    """
+
+    rules: Rules = field(default_factory=Rules)
+    images: int = IMAGES
+    importance: str = "norm"
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work. Raises UsageError, UnknownName."""
+        if self.importance not in IMPORTANCE:
+            raise UnknownName("importance", self.importance, IMPORTANCE)
+        if self.images < 1 or self.workers < 1:
+            raise UsageError(f"images and workers must be at least 1, got {self.images} and {self.workers}")
+
+
+@dataclass(frozen=True)
+class Material:
+    """The images that a training had: where they lie, and how they were split."""
+
+    data: str
+    task: str
+    val: float | None = None
+    seed: int = 0
+
+    def dataset(self) -> "Dataset":
+        """The images, read once per process. Raises DataError."""
+        return _dataset(self)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How proposals are tried: on how many `images`, by which score of channels (`nn.importance`), by whose
+    outputs beside the labels.
+    """
+
+    material: Material
+    images: int
+    importance: str
+    seed: int
+    teacher: Path | None = None
+    threads: int = 0  # 0: as many as torch takes
+
+
+class Rounds:
+    """The folder `rounds` of a run, and the processes that fill it. What is finished there is not done again.
+
+    A kill leaves trainings under way, which go on bit for bit with the same number of threads.
+    """
+
+    def __init__(self, folder: Path, trial: Trial, pool: Executor | None) -> None:
+        self.folder, self.trial, self.pool = folder, trial, pool
+
+    def screen(self, number: int, parent: Point, proposed: Sequence[Proposal]) -> list[float]:
+        """The held-out loss of each proposal as it is cut, before it is fine-tuned."""
+        kept = self._place(number) / "screen.json"
+        losses = read_json(kept) if kept.exists() else {}
+        missing = [one for one in proposed if one.name not in losses]
+        if missing:
+            calls = [
+                (self.trial, self._scores(number, parent), parent.weights, codec.dumps(one.arch))
+                for one in missing
+            ]
+            found = self._all(_loss_as_cut, calls)
+            losses |= {one.name: loss for one, loss in zip(missing, found, strict=True)}
+            write_json(kept, losses)
+        return [losses[one.name] for one in proposed]
+
+    def tune(self, number: int, parent: Point, proposed: Sequence[Proposal]) -> list[Point]:
+        """Each proposal after its short fine-tuning."""
+        scores = self._scores(number, parent)
+        calls = [
+            (
+                self.trial,
+                scores,
+                parent.weights,
+                codec.dumps(one.arch),
+                self._place(number) / one.name,
+                number,
+            )
+            for one in proposed
+        ]
+        found = self._all(_tuned, calls)
+        return [
+            Point(one.arch, one.cost, metric, loss, Run(self._place(number) / one.name).weights)
+            for one, (metric, loss) in zip(proposed, found, strict=True)
+        ]
+
+    def keep_only(self, number: int, name: str) -> None:
+        """Delete the weights of what the round did not choose."""
+        for weights in self._place(number).glob("*/model.safetensors"):
+            if weights.parent.name != name:
+                weights.unlink()
+
+    def _scores(self, number: int, parent: Point) -> Path | None:
+        """The file with the scores of the parent's channels; None for the norms, which need none."""
+        if self.trial.importance == "norm":
+            return None
+        path = self._place(number) / "importance.safetensors"
+        if not path.exists():
+            _write_scores(path, self.trial, parent.weights)
+        return path
+
+    def _all(self, work: Any, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The results of `work` on every call, in their order, in this process or in several."""
+        if self.pool is None:
+            return [work(*call) for call in calls]
+        return list(self.pool.map(work, *zip(*calls, strict=True)))
+
+    def _place(self, number: int) -> Path:
+        """The folder of a round."""
+        return self.folder / f"{number:03d}"
+
+
+@contextmanager
+def rounds(folder: Path, trial: Trial, workers: int) -> Iterator[Rounds]:
+    """`Rounds` whose proposals are tried by so many processes; with one, by this one."""
+    if workers == 1:
+        yield Rounds(folder, trial, None)
+        return
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_share_cores, initargs=(workers,)) as pool:
+        yield Rounds(folder, trial, pool)
+
+
+def judged(network: "Network", card: Card, dataset: "Dataset") -> tuple[float, float]:
+    """The task's metric and the loss on the val split."""
+    from mobilenets import tasks
+
+    task = tasks.get(card.task)
+    found = task.evaluate(network, task.val_feed(dataset.val, card), card)
+    assert found is not None  # nothing stops it
+    return found.metrics[task.metric], found.loss
+
+
+def _tuned(
+    trial: Trial, scores: Path | None, parent: Path, arch: str, folder: Path, number: int
+) -> tuple[float, float]:
+    """Metric and loss of a proposal after its short fine-tuning; a finished one is read again."""
+    from mobilenets import training
+    from mobilenets.training.settings import retuning
+
+    run = Run(folder)
+    if not run.result.exists():
+        network, card = _cut(scores, parent, codec.loads(arch))
+        dataset = trial.material.dataset()
+        few = replace(dataset, train=_sample(dataset.train, trial, number))
+        settings = replace(retuning(trial.images, len(few.train), card.task), seed=trial.seed + number)
+        teacher = teacher_from(trial.teacher) if trial.teacher else None
+        trained = training.train(network, few, card, settings, run, teacher=teacher)
+        row = trained.history[trained.epoch - 1]
+        write_json(
+            run.result, {"metric": trained.metric, "loss": row["val_loss"], "seconds": trained.seconds}
+        )
+        shutil.rmtree(run.last.parent)
+    result = read_json(run.result)
+    return result["metric"], result["loss"]
+
+
+def teacher_from(weights: Path) -> "Teacher":
+    """A network of ours, to learn from."""
+    from mobilenets.nn import load_model
+    from mobilenets.training.teacher import Teacher
+
+    network, card = load_model(weights)
+    return Teacher(network, card, str(weights))
+
+
+def _loss_as_cut(trial: Trial, scores: Path | None, parent: Path, arch: str) -> float:
+    """The held-out loss of a proposal before any fine-tuning."""
+    network, card = _cut(scores, parent, codec.loads(arch))
+    dataset = trial.material.dataset()
+    few = replace(dataset, val=dataset.val[:: max(1, len(dataset.val) // SCREENING_IMAGES)])
+    return judged(network.eval(), card, few)[1]
+
+
+def _cut(scores: Path | None, parent: Path, arch: Arch) -> tuple["Network", Card]:
+    """The network of `arch` with the channels of its parent that matter most."""
+    from mobilenets.nn import load_model, read_safetensors
+    from mobilenets.nn.transplant import transplant
+
+    network, card = load_model(parent)
+    importance = read_safetensors(scores)[0] if scores else None
+    return transplant(network, arch, importance), replace(card, arch=arch)
+
+
+def _write_scores(path: Path, trial: Trial, parent: Path) -> None:
+    """The file of `nn.importance` for a network."""
+    import torch
+    from safetensors.torch import save
+
+    from mobilenets import tasks
+    from mobilenets.base.files import write_bytes
+    from mobilenets.nn import load_model
+    from mobilenets.nn.importance import scores
+    from mobilenets.training.settings import retuning
+
+    network, card = load_model(parent)
+    dataset = trial.material.dataset()
+    few = replace(dataset, train=dataset.train[:: max(1, len(dataset.train) // SCORING_IMAGES)])
+    settings = retuning(len(few.train), len(few.train), card.task)
+    task = tasks.get(card.task)
+    torch.manual_seed(trial.seed)
+    found: dict[str, Tensor] = dict(
+        scores(
+            network,
+            trial.importance,
+            batches=_batches(task, few, card, settings),
+            loss=task.criterion(card, settings, few),
+        )
+    )
+    write_bytes(path, save(found))
+
+
+def _batches(task: Any, dataset: "Dataset", card: Card, settings: Any) -> Iterator[tuple[Any, Any]]:
+    """Normalised images and their targets, as training sees them."""
+    from mobilenets.data.loader import train_batches
+    from mobilenets.nn import normalise
+
+    feed = task.train_feed(dataset.train, card, settings)
+    batches = train_batches(
+        feed, side=card.preprocess.crop, batch_size=settings.batch_size, seed=0, epoch=0, start_step=0,
+        workers=0, drop_last=False,
+    )  # fmt: skip
+    for pixels, targets in batches:
+        yield normalise(card.preprocess, pixels), targets
+
+
+def _sample(train: Sequence[Any], trial: Trial, number: int) -> tuple[Any, ...]:
+    """The images of a round: the same for all its proposals."""
+    chosen = random.Random(f"{trial.seed} {number}")  # noqa: S311 - a sample, not a secret
+    return tuple(chosen.sample(list(train), min(trial.images, len(train))))
+
+
+@lru_cache(maxsize=2)
+def _dataset(material: Material) -> "Dataset":
+    """The images of a training."""
+    from mobilenets.data.load import find_source, load_dataset
+
+    return load_dataset(find_source(material.data), material.val, material.seed, material.task)[0]
+
+
+def _share_cores(workers: int) -> None:
+    """Give each of several processes its part of the cores."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
