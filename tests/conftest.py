@@ -71,3 +71,11 @@ def sources() -> str:
                 digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     digest.update((ROOT / "pyproject.toml").read_bytes())
     return digest.hexdigest()
+
+
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Stand-ins for adb, ssh and benchmark_model on PATH."""
+    from standins import Devices
+
+    return Devices(tmp_path / "devices", monkeypatch)

@@ -68,30 +68,24 @@ def measure_interleaved(
 
 
 def measure_files(
-    files: Mapping[str, Path | tuple[Path, str]],
+    files: Mapping[str, Path],
     target: Target,
     *,
     seconds: float = 1.0,
     warmup: int = WARMUP,
     min_runs: int = MIN_RUNS,
 ) -> dict[str, Timing]:
-    """Time several files on a target in turns; (file, signature) is one signature of a file with several.
+    """Time several files on a target in turns. On this machine they take an image, elsewhere anything.
 
-    On another device they may have any inputs; on this machine they take one image and have one signature.
     Raises as `open_session` and `measure_interleaved`.
     """
-    chosen = {name: (file, "") if isinstance(file, Path) else file for name, file in files.items()}
-    terms: dict[str, Any] = {"seconds": seconds, "warmup": warmup, "min_runs": min_runs}
+    sessions: dict[str, Session | OnDevice] = {}
     if target.remote:
-        station = connect(target)
-        return measure_interleaved(
-            {name: OnDevice(path, target, station, part) for name, (path, part) in chosen.items()}, **terms
-        )
-    if any(part for _, part in chosen.values()):
-        raise UsageError("one signature of several can be timed on another device only; give one file each")
-    return measure_interleaved(
-        {name: open_session(path, target) for name, (path, _) in chosen.items()}, **terms
-    )
+        station = connect(target)  # once for all
+        sessions |= {name: OnDevice(path, target, station) for name, path in files.items()}
+    else:
+        sessions |= {name: open_session(path, target) for name, path in files.items()}
+    return measure_interleaved(sessions, seconds=seconds, warmup=warmup, min_runs=min_runs)
 
 
 def paired_ratio(timing: Timing, other: Timing) -> float:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Unpack
 
 import typer
 
+from mobilenets.base.console import say
 from mobilenets.cli import options
 from mobilenets.cli.output import number, percent, table
 
@@ -15,6 +16,10 @@ def benchmark(
     *,
     target: options.Target = "litert:cpu:1",
     seconds: Annotated[float, typer.Option(metavar="S", help="How long to measure each.")] = 2.0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Run one network so long without pause, and show how it slows down."),
+    ] = None,
     **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Measure the latency of networks on a target.
@@ -24,6 +29,8 @@ def benchmark(
     For example:
 
       mobilenets benchmark mobilenet_v2 runs/photos --target litert:cpu:1
+
+      mobilenets benchmark model.tflite --target litert:adb=SERIAL:4 --minutes 3
     """
     from mobilenets.jobs.benchmark import benchmark as job
 
@@ -31,12 +38,16 @@ def benchmark(
         models,
         target=target,
         seconds=seconds,
+        minutes=minutes,
         **named,
     )
 
 
 def show(document: dict[str, Any]) -> None:
-    """One line per network, and the terms of the measurement."""
+    """One line per network, or per slice of time; and the terms of the measurement."""
+    for row in document["results"]:
+        if "sustained" in row:
+            _show_sustained(row["sustained"])
     rows = [
         (
             row["model"],
@@ -52,7 +63,35 @@ def show(document: dict[str, Any]) -> None:
     columns = ("model", "target", "median ms", "IQR ms", "floor ms", "of ceiling", "runs")
     table(columns, rows, right=(2, 3, 4, 5, 6))
     print()
-    if cpu := document["results"][0].get("environment", {}).get("cpu"):
-        print(f"on {cpu}, one image at a time")
+    _show_terms(document["results"][0])
     if ceiling := document.get("ceiling_gflops"):
         print(f"ceiling: {ceiling:.1f} GFLOP/s by matrix multiplication, measured; floor: the time at it")
+    if error := document.get("error"):
+        say(f"error: {error}")
+
+
+def status(document: dict[str, Any]) -> int:
+    """1 when a device was lost before all was measured."""
+    return int("error" in document)
+
+
+def _show_sustained(found: dict[str, Any]) -> None:
+    """The slices of time, and what they say."""
+    rows = [
+        (number(one["start_s"], 0), number(one["median_ms"]), number(one["min_ms"]), one["runs"])
+        for one in found["slices"]
+    ]
+    table(("from second", "median ms", "least ms", "runs"), rows, right=(0, 1, 2, 3))
+    cause = "; its clock was lowered" if found["throttled"] else ""
+    drift = f"{found['drift_pct']:+.1f} % from the first slice to the last"
+    print(f"\ndrift: {drift}, {found['slope_pct_per_minute']:+.2f} % a minute{cause}\n")
+
+
+def _show_terms(row: dict[str, Any]) -> None:
+    """On what, and what the figures are of."""
+    about = row.get("environment", {})
+    where = ", ".join(about[key] for key in ("device", "cpu", "system", "governor") if about.get(key))
+    if where:
+        print(f"on {where}, one image at a time")
+    if row.get("basis", "single runs") != "single runs":
+        print(f"median and IQR are of {row['basis']}")

@@ -45,7 +45,11 @@ StartWeights = Annotated[
     ),
 ]
 Target = Annotated[
-    str, typer.Option(metavar="RUNTIME:DEVICE:THREADS", help="Where it will run: litert, onnx or torch.")
+    str,
+    typer.Option(
+        metavar="RUNTIME:DEVICE:THREADS",
+        help="Where it will run: litert, onnx or torch on cpu; litert also on adb=SERIAL or ssh=HOST.",
+    ),
 ]
 Where = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, read
+from mobilenets.jobs.benchmark import ceiling_of, floor_at
 from mobilenets.jobs.known import published_accuracy
 from mobilenets.jobs.start import Plan
 
@@ -142,15 +143,14 @@ def _candidate(arch: Arch, name: str, width: float | None, planned: Callable[[Ar
 def _search(listed: list[Candidate], budget: Budget) -> tuple[list[Candidate], Candidate | None]:
     """Measure from the most capable down to the first that fits, then a few smaller ones.
 
-    What cannot fit even at this processor's ceiling, or is far over by the rate seen so far, is not measured.
+    What cannot fit even at the ceiling of this processor, where that is the target, or is far over by the
+    rate seen so far, is not measured.
     """
-    from mobilenets.bench import ceiling_gflops, floor_ms
-
-    ceiling = ceiling_gflops(budget.target.threads)
+    ceiling = ceiling_of(budget.target)
     rows, chosen, extra, rate = list(listed), None, 0, 0.0
     for i, one in enumerate(listed):
         macs = cost(one.arch).macs
-        hopeless = floor_ms(macs, ceiling) > budget.limit or macs * rate > 2 * budget.limit
+        hopeless = (floor_at(macs, ceiling) or 0) > budget.limit or macs * rate > 2 * budget.limit
         last = i == len(listed) - 1 and chosen is None  # something must be measured to say what is closest
         if (hopeless and not last) or extra == NEIGHBOURS:
             continue
@@ -181,9 +181,7 @@ def _measured(one: Candidate, target: "Target") -> Candidate:
 
 def _write(run: Run, seen: list[Candidate], chosen: Candidate, budget: Budget) -> None:
     """candidates.json."""
-    from mobilenets.bench import ceiling_gflops
-
-    ceiling = ceiling_gflops(budget.target.threads)
+    ceiling = ceiling_of(budget.target)
     document = {
         "target": str(budget.target),
         "budget_ms": budget.ms,
@@ -196,10 +194,8 @@ def _write(run: Run, seen: list[Candidate], chosen: Candidate, budget: Budget) -
     write_json(run.candidates, document)
 
 
-def _row(one: Candidate, chosen: bool, limit: float, ceiling: float) -> dict[str, Any]:
+def _row(one: Candidate, chosen: bool, limit: float, ceiling: float | None) -> dict[str, Any]:
     """One candidate as plain data."""
-    from mobilenets.bench import floor_ms
-
     counted = cost(one.arch)
     return {
         "name": one.arch.name,
@@ -211,7 +207,7 @@ def _row(one: Candidate, chosen: bool, limit: float, ceiling: float) -> dict[str
         "top1_source": one.source,
         "median_ms": one.median_ms,
         "iqr_ms": one.iqr_ms,
-        "floor_ms": floor_ms(counted.macs, ceiling),
+        "floor_ms": floor_at(counted.macs, ceiling),
         "meets": None if one.median_ms is None else one.median_ms <= limit,
         "chosen": chosen,
     }

@@ -112,6 +112,8 @@ def fit(
 def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | None) -> dict[str, Any]:
     """Export the run's model, then measure the file itself: its metric on the held-out images, its latency on
     the target.
+
+    Where the target is another device, the file is scored in the same runtime on this machine: `scored_on`.
     """
     import torch
 
@@ -145,6 +147,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
         "target": str(target),
         "latency_ms": timing.median_ms,
         "latency": timing.as_dict(),
+        "scored_on": str(target.here),
         "budget_ms": budget_ms,
         "met": None if budget_ms is None else timing.median_ms <= budget_ms,
         "weights": card.weights,

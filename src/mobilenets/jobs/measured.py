@@ -19,24 +19,22 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     """The latency of each network on `target` in ms at batch 1, with its terms and when it was measured.
 
     Several are measured in turns, so that their ratios hold. What was measured before on this processor with
-    these versions is read from the cache folder; delete its folder `latency` to measure again.
-    Raises UsageError, UnknownName for a target, ExportError, StorageError.
+    these versions is read from the cache folder; delete its folder `latency` to measure again. Another device
+    is measured each time.
+    Raises UsageError, UnknownName for a target, ExportError, StorageError, DeviceError.
     """
     from mobilenets.runtimes import parse_target
 
     wanted = parse_target(target)
     plain = [_plain(arch) for arch in archs]
     path = _place(plain, str(wanted))
-    if path.exists():
+    if path.exists() and not wanted.remote:
         rows: list[dict[str, Any]] = read_json(path)
         return rows
-    from mobilenets.bench import measure_interleaved
-    from mobilenets.runtimes import open_session
+    from mobilenets.bench import measure_files
 
-    sessions = {
-        str(index): open_session(_file(arch, wanted.runtime), wanted) for index, arch in enumerate(plain)
-    }
-    timings = measure_interleaved(sessions, seconds=SECONDS)
+    files = {str(index): _file(arch, wanted.runtime) for index, arch in enumerate(plain)}
+    timings = measure_files(files, wanted, seconds=SECONDS)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = [{**timing.as_dict(), "time": now} for timing in timings.values()]
     write_json(path, rows)

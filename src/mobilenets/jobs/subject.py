@@ -61,11 +61,14 @@ class Asked:
 def open_subject(asked: Asked, target: str | None = None) -> "Session":
     """The model, ready to run on `target`; by default in its own runtime (torch for runs and names).
 
-    Raises UsageError, RunError, WeightsError, ExportError.
+    Raises UsageError, also for a target on another device, which gives no answers; RunError, WeightsError,
+    ExportError.
     """
     from mobilenets.runtimes import open_session, parse_target
 
     wanted = parse_target(target) if target else None
+    if wanted and wanted.remote:
+        raise UsageError(f"{wanted} can be timed only, and gives no answers; run it here: {wanted.here}")
     path = file_for(asked, wanted.runtime if wanted else None)
     return open_session(path, wanted or default_target(path))
 

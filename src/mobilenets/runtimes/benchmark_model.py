@@ -30,7 +30,6 @@ def command(
     seconds: float,
     warmup: int,
     cores: str = "",
-    signature: str = "",
 ) -> str:
     """The shell command that times a file for at least `runs` runs and `seconds`, after `warmup` runs.
 
@@ -47,7 +46,6 @@ def command(
         f"--warmup_runs={warmup}",
         f"--warmup_min_secs={WARM_SECONDS if warmup else 0:g}",
         "--use_xnnpack=true",
-        *((f"--signature_to_run_for={signature}",) if signature else ()),
     ]
     return shlex.join(words)
 

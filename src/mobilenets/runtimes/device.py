@@ -50,6 +50,7 @@ class Device:
     name: str
     folder: str
     needs: str  # what to do when the program that reaches it is missing
+    reached = False  # whether it has answered yet
 
     def words(self, script: str) -> list[str]:
         """The program and its arguments that run a shell script on the device."""
@@ -73,7 +74,9 @@ class Device:
         ended = self.call(self.words(marked), seconds, feed)
         text, mark, code = ended.out.rpartition(MARK)
         if not (mark and code.strip().isdigit()):
-            raise DeviceError(f"{self.name} was lost ({ended.reason}); {self.advice(ended.reason)}")
+            what = "was lost" if self.reached else "cannot be reached"
+            raise DeviceError(f"{self.name} {what} ({ended.reason}); {self.advice(ended.reason)}")
+        self.reached = True
         return Answer(int(code), text.strip())
 
     def put(self, path: Path, name: str) -> str:

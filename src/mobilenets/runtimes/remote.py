@@ -59,9 +59,9 @@ def connect(target: Target) -> Station:
 class OnDevice:
     """A TFLite file on a device: whatever its inputs are, it gets random ones there."""
 
-    def __init__(self, path: Path, target: Target, station: Station, signature: str = "") -> None:
+    def __init__(self, path: Path, target: Target, station: Station) -> None:
         """Nothing is copied before the first lap."""
-        self.path, self.target, self.signature = path, target, signature
+        self.path, self.target = path, target
         self._station, self._place = station, ""
 
     def lap(self, runs: int, seconds: float, warmup: int) -> Lap:
@@ -72,8 +72,7 @@ class OnDevice:
         device = self._station.device
         self._place = self._place or device.put(self.path, "model.tflite")
         script = benchmark_model.command(
-            self._station.tool, self._place, self.target.threads, runs, seconds, warmup,
-            self.target.cores, self.signature,
+            self._station.tool, self._place, self.target.threads, runs, seconds, warmup, self.target.cores
         )  # fmt: skip
         answer = device.run(script, PATIENCE + 2 * benchmark_model.limit(seconds))
         found = benchmark_model.lap(answer.text) if answer.code == 0 else None
