@@ -1,7 +1,7 @@
 """The vendor's program `benchmark_model`, which times a TFLite file: its command line and what it prints.
 
-Flags and output: google-ai-edge/LiteRT, tflite/tools/benchmark. It gives statistics, never single runs; since
-2024 (`p5=... median=... p95=...`) the median is among them, before that only the average.
+Flags and output: google-ai-edge/LiteRT, tflite/tools/benchmark. It gives statistics, never single runs; newer
+builds have the median among them (`p5=... median=... p95=...`), older ones only the average.
 """
 
 import re
