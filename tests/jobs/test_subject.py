@@ -4,8 +4,13 @@ import pytest
 import torch
 from torchvision.models import detection, segmentation
 
+from mobilenets.arch.heads import ssdlite
+from mobilenets.arch.zoo import find
 from mobilenets.base.errors import UsageError, WeightsError
-from mobilenets.jobs.subject import Asked, network_for
+from mobilenets.exporters import outputs
+from mobilenets.jobs.subject import Asked, blank_card, exported_once, network_for
+from mobilenets.nn import build
+from mobilenets.runtimes import read_card
 
 
 def test_a_segmenter_of_torchvision(tmp_path):
@@ -50,3 +55,22 @@ def test_weights_of_other_classes_are_refused(tmp_path):
 def test_a_settled_name_takes_no_width():
     with pytest.raises(UsageError, match="leave --width and --dialect out"):
         network_for(Asked("lraspp_mobilenet_v3_large", width=0.5))
+
+
+def test_a_kept_export_of_another_form_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    network = build(ssdlite(find("mobilenet_v3_small", 0.35, 64), 2)).eval()
+    card = blank_card(network.arch)
+    plain = exported_once(network, card, "torch", "x")
+    assert exported_once(network, card, "torch", "x") == plain
+    monkeypatch.setattr(outputs, "FORMS", {"torch": ("nms",)})
+    monkeypatch.setattr("mobilenets.exporters.export", _written)
+    other = exported_once(network, card, "torch", "x")
+    assert read_card(plain).outputs == "plain"
+    assert other.read_text() == "nms"
+
+
+def _written(network, card, path, to, samples, form):
+    """Stands in for an export whose runtime has another form first."""
+    path.parent.mkdir(parents=True)
+    path.write_text(form)

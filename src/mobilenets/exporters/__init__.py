@@ -1,6 +1,7 @@
 """From a network to a file for a runtime, run there and compared before it counts. One file per format."""
 
 from mobilenets.exporters.exporting import EXPORTERS, Exported, export, write_card
+from mobilenets.exporters.outputs import form_of
 from mobilenets.exporters.parity import Parity
 
-__all__ = ["EXPORTERS", "Exported", "Parity", "export", "write_card"]
+__all__ = ["EXPORTERS", "Exported", "Parity", "export", "form_of", "write_card"]

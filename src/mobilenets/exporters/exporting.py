@@ -10,9 +10,10 @@ from types import MappingProxyType, ModuleType
 import numpy as np
 
 from mobilenets.arch.card import Card
-from mobilenets.base.errors import ExportError, RunError, UnknownName, UsageError, shown
+from mobilenets.base.errors import ExportError, RunError, UnknownName, UsageError
 from mobilenets.base.files import replacing
 from mobilenets.exporters.found import compare_found
+from mobilenets.exporters.outputs import form_of
 from mobilenets.exporters.parity import Parity, compare
 from mobilenets.nn import Network
 from mobilenets.runtimes import RUNTIMES, Target, runtime_of
@@ -26,7 +27,7 @@ EXPORTERS: Mapping[str, str] = MappingProxyType(
         "onnx": "mobilenets.exporters.onnx",
         "torch": "mobilenets.exporters.torch",
     }
-)  # each has write(network, card, path), stamp(path, card), FORMS, and add_nms where these have "nms"
+)  # each has write(network, card, path), stamp(path, card), and add_nms where `outputs.FORMS` has "nms"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def export(
         raise ExportError(f"the card describes another network than the one to write to {path}")
     if len(samples) == 0:
         raise UsageError("an export is verified on images; give at least one")
-    card = replace(card, outputs=_form(exporter, card, to, form))
+    card = replace(card, outputs=form_of(card, to, form))
     network = copy.deepcopy(network).cpu().eval()
     raw = replace(card, outputs="plain") if card.outputs == "nms" else card
     target = Target(to, threads=threads)
@@ -96,19 +97,6 @@ def write_card(path: Path, card: Card) -> None:
     with replacing(path) as draft:
         draft.write_bytes(path.read_bytes())
         exporter.stamp(draft, card)
-
-
-def _form(exporter: ModuleType, card: Card, to: str, form: str | None) -> str:
-    """The form to write. Raises UsageError for one that the task or the format does not have."""
-    known = [own for own in exporter.FORMS if own in card.forms]
-    if form is None:
-        return known[0] if known else ""
-    if form not in known:
-        choice = (
-            f"known: {', '.join(known)}" if known else f"a file for {card.task} has one form; leave it out"
-        )
-        raise UsageError(f"form {shown(form)} cannot be exported for {card.task} to {to}; {choice}")
-    return form
 
 
 def _exporter(to: str) -> ModuleType:

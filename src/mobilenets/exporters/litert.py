@@ -22,8 +22,6 @@ from mobilenets.tasks.detect.coder import WEIGHTS, flipped
 with needs("litert-torch", "litert"), quiet():
     import litert_torch
 
-FORMS = ("nms", "plain", "mediapipe", "scores", "argmax")
-
 
 def write(network: Network, card: Card, path: Path) -> None:
     """Convert and write with labels, MediaPipe's metadata and the card.

@@ -19,7 +19,6 @@ with needs("onnx and onnxscript", "onnx"):
     import onnxscript  # noqa: F401 - torch's exporter needs it and says so less clearly
 
 INPUT = "image"
-FORMS = ("nms", "plain", "scores", "argmax")
 
 
 def write(network: Network, card: Card, path: Path) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 from mobilenets.arch.card import Card
 from mobilenets.nn import Network, load_model, save_model
 
-FORMS = ("plain", "scores")
-
 
 def write(network: Network, card: Card, path: Path) -> None:
     """Write weights and card. Raises StorageError."""
