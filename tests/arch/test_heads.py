@@ -2,9 +2,19 @@
 
 import pytest
 
-from mobilenets.arch import cost, lower
+from mobilenets.arch import Fused, cost, lower
 from mobilenets.arch.anchors import anchors
-from mobilenets.arch.heads import EXTRAS, deeplab, embedder, halve, lraspp, raspp, ssdlite, with_head
+from mobilenets.arch.heads import (
+    EXTRAS,
+    deeplab,
+    embedder,
+    fine_tap,
+    halve,
+    lraspp,
+    raspp,
+    ssdlite,
+    with_head,
+)
 from mobilenets.arch.published_heads import DETECTORS, SEGMENTERS, macs_of
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import ArchError, UnknownName, UsageError
@@ -28,6 +38,13 @@ def test_counts_are_near_the_published_ones(row):
 )
 def test_where_detectors_read(name, tap):
     assert ssdlite(find(name), 3).head.taps[0] == tap
+
+
+def test_a_fused_block_strides_while_it_expands_and_has_no_such_map():
+    arch = find("mobilenet_v4_conv_medium")
+    assert isinstance(arch.blocks[1], Fused)
+    assert fine_tap(arch, 2) == "blocks.0"
+    assert fine_tap(arch, 16) == "blocks.12.expand"
 
 
 def test_anchors_of_both_readings():

@@ -9,6 +9,7 @@ from torchvision import models
 from torchvision.models import mobilenetv3
 
 from mobilenets.arch import Conv, Inverted, lower
+from mobilenets.arch.heads import ssdlite
 from mobilenets.arch.zoo import at_output_stride, find
 from mobilenets.base.errors import ArchError
 from mobilenets.nn import build
@@ -105,25 +106,17 @@ def test_features_are_the_last_map_of_every_stride():
             assert torch.equal(maps[stride], theirs.features[:stop](x))
 
 
-def test_expanded_features_are_what_ssdlite_reads():
+def test_a_detector_reads_the_expansion_before_the_last_halving():
     """Stride 16 is the expansion of the first block of the next stage (672 channels), as in torchvision."""
     theirs = enliven(models.mobilenet_v3_large())
-    ours = ours_like(theirs, find("mobilenet_v3_large"))
+    arch = find("mobilenet_v3_large")
+    ours = build(ssdlite(arch, 3)).eval()
+    body = ours_like(theirs, arch).state_dict()
+    ours.load_state_dict({key: body[key] if key.startswith("blocks.") else value
+                          for key, value in ours.state_dict().items()})  # fmt: skip
     x = images(2, 96)
     with torch.inference_mode():
-        maps = ours.features(x, expanded=True)
-        plain = ours.features(x)
-        assert torch.equal(maps[16], theirs.features[13].block[0](theirs.features[:13](x)))
-        assert maps[16].shape[1] == 672
-        assert torch.equal(maps[32], plain[32])
-        assert {stride: m.shape[1] for stride, m in maps.items()} == {2: 64, 4: 72, 8: 240, 16: 672, 32: 960}
-
-
-def test_a_fused_block_strides_while_it_expands_and_has_no_such_map():
-    network = build(find("mobilenet_v4_conv_medium", width=0.5)).eval()
-    x = images(1, 64)
-    with torch.inference_mode():
-        plain, expanded = network.features(x), network.features(x, expanded=True)
-    assert torch.equal(plain[2], expanded[2])  # the stem
-    assert expanded[4].shape[1] > plain[4].shape[1]
-    assert expanded[4].shape[-2:] == plain[4].shape[-2:]
+        fine, coarse = ours.tapped(x)
+        assert fine.shape[1] == 672
+        assert torch.equal(fine, theirs.features[13].block[0](theirs.features[:13](x)))
+        assert torch.equal(coarse, theirs.features(x))

@@ -76,22 +76,11 @@ class Network(nn.Module):
             maps[name] = x
         return maps
 
-    def features(self, x: Tensor, *, expanded: bool = False) -> dict[int, Tensor]:
-        """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}.
-
-        With `expanded`, a stride that ends in a block which expands before it halves the map gives that
-        expansion: what SSDLite reads at stride 16 (V2, section 6.2; V3, section 6.3).
-        """
-        maps, before = {}, 1
+    def features(self, x: Tensor) -> dict[int, Tensor]:
+        """The last map of every stride, e.g. {2: (B, 16, H/2, W/2), ..., 32: (B, 1280, H/32, W/32)}."""
+        maps = {}
         for stride, block in zip(self.strides, self.blocks, strict=True):
-            if isinstance(block, Block):
-                x, expansion = block.through(x, "expand")
-                if expanded and stride > before and block.expands_first:
-                    maps[before] = expansion
-            else:
-                x = block(x)
-            maps[stride] = x
-            before = stride
+            maps[stride] = x = block(x)
         return maps
 
 
@@ -101,9 +90,7 @@ class Block(nn.Module):
     def __init__(self, layer: Layer, dialect: Dialect) -> None:
         super().__init__()
         self.residual = layer.residual
-        first, ops = layer.ops[0], {op.name: op for op in layer.ops}
-        # a fused block strides while it expands: its expansion is no map of the input's stride
-        self.expands_first = "expand" in ops and ops["expand"].side_out == first.side_in
+        ops = {op.name: op for op in layer.ops}
         for name, op in ops.items():
             if module := _module(op, ops, dialect):
                 self.add_module(name.partition(".")[0], module)
