@@ -5,6 +5,7 @@ Channels that are added together, filtered one by one, or scaled by a gate are t
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,20 @@ from mobilenets.arch.spec import HEADS
 from mobilenets.base.errors import ArchError
 
 Scores = Mapping[str, Tensor]
+
+
+class Reader(NamedTuple):
+    """An operation that reads channels and makes others of them: its name, how many of them, from which on
+    among all that it reads.
+    """
+
+    path: str
+    channels: int
+    start: int = 0
+
+    def of(self, read: Tensor) -> Tensor:
+        """The part (..., channels) that is these channels in (..., all that the operation reads)."""
+        return read[..., self.start : self.start + self.channels]
 
 
 class Channels:
@@ -27,6 +42,7 @@ class Channels:
         self.reads: dict[str, int] = {}
         self.writes: dict[str, int] = {}
         self.fixed: list[int] = []
+        self.joined: dict[int, list[int]] = {}
         self.gates: set[str] = set()
         self.chosen: dict[tuple[int, int], Tensor] = {}
         self._follow(lowered, depthwise)
@@ -38,6 +54,25 @@ class Channels:
         Raises ArchError where they may be neither more nor fewer.
         """
         return self._keep(path, self.reads[path], op.cin), self._keep(path, self.writes[path], op.cout)
+
+    def readers(self) -> dict[str, list[Reader]]:
+        """For channels that are the same, by the first operation that makes them: who makes others of them.
+
+        Channels that nobody reads, which are the answers, are left out.
+        """
+        found: dict[int, list[Reader]] = {}
+        for path, number in self.reads.items():
+            op = self.ops[path]
+            if op.kind not in CALCULATING or number == self.writes[path]:  # those filter what they read
+                continue
+            parts = self.joined.get(self._root(number), [number])
+            size = op.cin // len(parts)
+            for index, part in enumerate(parts):
+                found.setdefault(self._root(part), []).append(Reader(path, size, index * size))
+        makers: dict[int, str] = {}
+        for path, number in self.writes.items():
+            makers.setdefault(self._root(number), path)
+        return {makers[root]: readers for root, readers in found.items() if root in makers}
 
     def _follow(self, lowered: Lowered, depthwise: frozenset[str]) -> None:
         """Number the channels from the image to the logits; equal numbers are the same channels."""
@@ -66,9 +101,12 @@ class Channels:
                 self.gates |= {other for other, number in self.writes.items() if number == read[1]}
             case "add":
                 self._tie(*read)
-            case "match" | "mix" | "concat":  # heads, or branches, lie side by side in these channels
+            case "match" | "mix":  # heads lie side by side in these channels
                 written = self._new()
                 self.fixed += [*read, written]
+            case "concat":
+                written = self._new()
+                self.joined[written] = read
         self.writes[path] = written
         return written
 
@@ -96,6 +134,8 @@ class Channels:
 
     def _choose(self, path: str, root: int, count: int) -> Tensor:
         """Indices of the channels with the highest scores; of equal ones the first."""
+        if parts := self.joined.get(root):
+            return self._side_by_side(path, parts, count)
         writers = [one for one, number in self.writes.items() if self._root(number) == root]
         size = self.ops[writers[0]].cout if writers else 3
         if count != size and root in {self._root(number) for number in self.fixed}:
@@ -106,6 +146,21 @@ class Channels:
             return torch.arange(size)
         scores = self._scores(writers)
         return scores.argsort(descending=True, stable=True)[:count].sort().values
+
+    def _side_by_side(self, path: str, parts: list[int], count: int) -> Tensor:
+        """What is kept of branches whose channels lie side by side, as many of each; they cannot be more."""
+        size = self._size(parts[0])
+        share, rest = divmod(count, len(parts))
+        if share > size or rest:
+            raise ArchError(
+                f"{path} reads {len(parts)} branches of {size} channels, which cannot be more, got {count}"
+            )
+        kept = [self._keep(path, part, share) + index * size for index, part in enumerate(parts)]
+        return torch.cat(kept)
+
+    def _size(self, number: int) -> int:
+        """How many these channels are."""
+        return next(self.ops[path].cout for path, one in self.writes.items() if one == number)
 
     def _scores(self, writers: list[str]) -> Tensor:
         """One score per channel: those that were given, else squared norms in shares of their mean, so that
