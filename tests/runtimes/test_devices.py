@@ -173,7 +173,9 @@ def test_a_device_lost_while_it_measures(devices, tmp_path, target):
     devices.become(lost_after=1)
     file.lap(1, 0, 1)
     refused(lambda: file.lap(1, 0, 1), r"was lost \(.*(offline|Broken pipe)\); .*run the command again")
-    file.close()  # says nothing
+    calls = len(devices.calls("adb")) + len(devices.calls("ssh"))
+    file.close()
+    assert len(devices.calls("adb")) + len(devices.calls("ssh")) == calls, "it is not asked again"
 
 
 @pytest.mark.parametrize("target", [ADB, SSH])

@@ -51,6 +51,7 @@ class Device:
     folder: str
     needs: str  # what to do when the program that reaches it is missing
     reached = False  # whether it has answered yet
+    lost = False  # whether it has stopped answering
 
     def words(self, script: str) -> list[str]:
         """The program and its arguments that run a shell script on the device."""
@@ -74,6 +75,7 @@ class Device:
         ended = self.call(self.words(marked), seconds, feed)
         text, mark, code = ended.out.rpartition(MARK)
         if not (mark and code.strip().isdigit()):
+            self.lost = True
             what = "was lost" if self.reached else "cannot be reached"
             raise DeviceError(f"{self.name} {what} ({ended.reason}); {self.advice(ended.reason)}")
         self.reached = True
@@ -97,8 +99,9 @@ class Device:
 
     def remove(self, place: str) -> None:
         """Delete a file there, if the device still answers."""
-        with suppress(DeviceError):
-            self.run(f"rm -f {place}")
+        if not self.lost:  # or each file would wait as long as the first
+            with suppress(DeviceError):
+                self.run(f"rm -f {place}")
 
     def call(self, words: Sequence[str], seconds: float, feed: Path | None = None) -> Ended:
         """A program of this machine, ended with all its children when it takes longer than `seconds`.
@@ -122,6 +125,7 @@ class Device:
         try:
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
+            self.lost = True
             raise DeviceError(
                 f"{self.name} gave no answer within {seconds:g} seconds; see whether it hangs, "
                 "then run the command again"
