@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
@@ -17,6 +18,8 @@ from mobilenets.base.console import say
 from mobilenets.base.errors import ExportError, UsageError
 from mobilenets.base.run import cpu_name
 from mobilenets.bench import modules
+from mobilenets.bench.bursts import in_bursts
+from mobilenets.bench.families import work
 from mobilenets.bench.pieces import Piece
 from mobilenets.bench.record import Timing
 from mobilenets.bench.table import Measured, Table, Terms, write_table
@@ -72,7 +75,7 @@ def build(
     Raises ExportError when a network cannot be converted, DeviceError when a device is lost, StorageError.
     """
     if table.reference is None:
-        table = Table(table.terms, table.pieces, table.networks, reference())
+        table = replace(table, reference=reference())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         assert table.reference is not None
@@ -112,8 +115,7 @@ def timings(files: Mapping[Any, Path], target: Target, seconds: float) -> Mappin
         far = {key: OnDevice(path, target, station) for key, path in files.items()}
         return measure_interleaved(far, seconds=seconds, min_runs=LEAST_RUNS)
     runtime = import_module(f"mobilenets.runtimes.{target.runtime}")
-    near = {key: runtime.open_graph(path, target) for key, path in files.items()}
-    return measure_interleaved(near, seconds=seconds, warmup=2, min_runs=LEAST_RUNS)
+    return in_bursts({key: runtime.open_graph(path, target) for key, path in files.items()}, seconds)
 
 
 def convert(several: Sequence[Piece], runtime: str, folder: Path) -> Iterator[tuple[Piece, Path]]:
@@ -151,7 +153,7 @@ def handfuls(wanted: Sequence[Piece]) -> Iterator[list[Piece]]:
     several: list[Piece] = []
     size = 0
     for piece in wanted:
-        own = 4 * weights(piece)
+        own = 4 * work(piece).weights
         if several and (len(several) == PIECES or size + own > MOST_BYTES):
             yield several
             several, size = [], 0
@@ -159,24 +161,6 @@ def handfuls(wanted: Sequence[Piece]) -> Iterator[list[Piece]]:
         size += own
     if several:
         yield several
-
-
-def weights(piece: Piece) -> int:
-    """About how many weights a piece has."""
-    match piece.kind:
-        case "conv":
-            return piece.cin // piece.groups * piece.cout * piece.kernel**2
-        case "depthwise":
-            return piece.cin * piece.kernel**2
-        case "linear":
-            return piece.cin * piece.cout
-        case "squeeze":
-            return 2 * piece.cin * piece.sizes[0]
-        case "attention":
-            heads, key, value, *_ = piece.sizes
-            return piece.cin * (heads * key + key + value) + heads * value * piece.cout
-        case _:
-            return 0
 
 
 def _clear(paths: Any) -> None:

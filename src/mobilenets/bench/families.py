@@ -2,17 +2,35 @@
 
 from collections.abc import Mapping
 from math import log2
+from typing import NamedTuple
 
 import numpy as np
 
 from mobilenets.bench.pieces import Piece
 
 REACH = 1.0  # octaves of width or side over which a measured piece tells about another
-FAR = 1.5  # octaves from the nearest measured piece, beyond which nothing is known
 NOISE = 0.03  # relative, of one measurement; what near pieces disagree by is evened out to this degree
 SPREAD = 0.25  # relative, of what the physical model leaves
+UNTOLD = 0.8  # share of SPREAD that still is in doubt where the measured pieces tell too little
 STEPS = 2000
 TILES = (8, 16)  # channels that runtimes compute at once
+
+
+class Estimate(NamedTuple):
+    """Milliseconds of a piece, the relative error (one standard deviation), whether measurements tell it."""
+
+    ms: float
+    error: float
+    known: bool
+
+
+class Work(NamedTuple):
+    """What a piece has to do: multiply-adds by output channel, entries of weights, of input and output."""
+
+    macs: float  # for each channel of the output
+    weights: int
+    read: int
+    written: int
 
 
 def family(piece: Piece) -> tuple[object, ...]:
@@ -25,77 +43,67 @@ def family(piece: Piece) -> tuple[object, ...]:
 
 
 class Family:
-    """The measured pieces of a family and a model through them."""
+    """The measured pieces of a family and a model through them.
+
+    The model is a weighted sum of what a piece has to do, bent by a Gaussian process in the logarithms of
+    widths and side.
+    """
 
     def __init__(self, times: Mapping[Piece, float]) -> None:
         self._times = times
         self._known = np.array([_place(piece) for piece in times])
         measured = np.array(list(times.values()))
         terms = np.array([_terms(piece) for piece in times])
-        self._weights = _not_negative(terms / measured[:, None])
-        self._left = np.log(measured / np.maximum(terms @ self._weights, 1e-9))
+        self._weights = not_negative(terms / measured[:, None])
+        left = np.log(measured / np.maximum(terms @ self._weights, 1e-9))
         kernel = SPREAD**2 * _near(self._known, self._known)
-        self._pull = np.linalg.solve(kernel + NOISE**2 * np.eye(len(kernel)), self._left)
+        self._inverse = np.linalg.inv(kernel + NOISE**2 * np.eye(len(kernel)))
+        self._pull = self._inverse @ left
 
-    def predict(self, piece: Piece) -> tuple[float, bool]:
-        """Milliseconds, and whether they were measured or lie near enough to what was."""
+    def predict(self, piece: Piece) -> Estimate:
+        """The time of a piece: measured, or between and beside what was."""
         if piece in self._times:
-            return self._times[piece], True
-        place = np.array([_place(piece)])
-        bend = SPREAD**2 * _near(place, self._known)[0] @ self._pull
-        near = float(np.abs(self._known - place).max(axis=1).min()) <= FAR
-        return self.model(piece) * float(np.exp(bend)), near
+            return Estimate(self._times[piece], NOISE, True)
+        near = SPREAD**2 * _near(np.array([_place(piece)]), self._known)[0]
+        bent = self.model(piece) * float(np.exp(near @ self._pull))
+        doubt = float(np.sqrt(max(SPREAD**2 - near @ self._inverse @ near, 0.0)))
+        return Estimate(bent, doubt, doubt < UNTOLD * SPREAD)
 
     def model(self, piece: Piece) -> float:
-        """Milliseconds by the physical terms alone."""
+        """Milliseconds by what a piece has to do alone."""
         return max(float(np.array(_terms(piece)) @ self._weights), 1e-9)
 
 
-def _place(piece: Piece) -> tuple[float, ...]:
-    """Where a piece lies in its family, in octaves."""
-    inner = piece.sizes if piece.kind == "squeeze" else ()
-    return tuple(log2(number) for number in (piece.side, piece.cin, piece.cout, *inner))
-
-
-def _terms(piece: Piece) -> tuple[float, ...]:
-    """What may cost time: starting, multiply-adds in whole tiles, entries of weights, input and output."""
-    pixels_in = piece.side**2
-    pixels = (-(-piece.side // piece.stride)) ** 2
-    if piece.kind == "resize":
-        pixels = piece.sizes[0] ** 2
-    if piece.kind == "softmax":
-        pixels_in = pixels = piece.sizes[0]
-    read, written = pixels_in * piece.cin, pixels * piece.cout
-    tiled = [-(-piece.cout // tile) * tile for tile in TILES]
+def work(piece: Piece) -> Work:
+    """What a piece has to do; the multiply-adds of squeeze-and-excitation are those of its second layer."""
+    pixels_in, pixels = piece.side**2, (-(-piece.side // piece.stride)) ** 2
+    macs, weights = 0.0, 0
     match piece.kind:
         case "conv" | "linear":
             each = piece.cin // piece.groups * piece.kernel**2
-            work = [pixels * each * out for out in (piece.cout, *tiled)]
-            weights = each * piece.cout
+            macs, weights = pixels * each, each * piece.cout
         case "depthwise":
-            work = [pixels * piece.kernel**2 * out for out in (piece.cout, *tiled)]
-            weights = piece.kernel**2 * piece.cout
+            macs, weights = pixels * piece.kernel**2, piece.kernel**2 * piece.cout
         case "squeeze":
-            weights = 2 * piece.cin * piece.sizes[0]
-            work = [weights, tiled[0] * piece.sizes[0], tiled[1] * piece.sizes[0]]
+            macs, weights = piece.sizes[0], 2 * piece.cin * piece.sizes[0]
         case "attention":
             heads, key, value, shrink, _ = piece.sizes
+            shrinking = 2 * piece.cin * piece.kernel**2 if shrink > 1 else 0
+            weights = piece.cin * (heads * key + key + value) + heads * value * piece.cout + shrinking
             matched = heads * pixels * (pixels // shrink**2) * (key + value)
-            weights = piece.cin * (heads * key + key + value) + heads * value * piece.cout
-            work = [matched, weights * pixels, matched]
+            macs = (matched + weights * pixels) / piece.cout
+        case "resize":
+            pixels = piece.sizes[0] ** 2
+        case "softmax":
+            pixels_in = pixels = piece.sizes[0]
+        case "pool":
+            pixels = 1
         case _:
-            work, weights = [0, 0, 0], 0
-    return (1.0, *(macs / 1e7 for macs in work), weights / 1e6, read / 1e6, written / 1e6)
+            pass
+    return Work(macs, weights, pixels_in * piece.cin, pixels * piece.cout)
 
 
-def _near(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How much pieces at places (N, D) tell of those at (M, D), from 0 to 1: (N, M)."""
-    squares = ((one[:, None] - other[None]) ** 2).sum(axis=2)
-    near: np.ndarray = np.exp(-squares / (2 * REACH**2))
-    return near
-
-
-def _not_negative(terms: np.ndarray) -> np.ndarray:
+def not_negative(terms: np.ndarray) -> np.ndarray:
     """Weights of the columns, none negative, that bring every row (N, K) nearest to 1 (least squares).
 
     Coordinate descent; columns that are equal or nearly so share by a trifle of ridge.
@@ -112,3 +120,24 @@ def _not_negative(terms: np.ndarray) -> np.ndarray:
             break
     result: np.ndarray = weights / scale
     return result
+
+
+def _place(piece: Piece) -> tuple[float, ...]:
+    """Where a piece lies in its family, in octaves."""
+    inner = piece.sizes if piece.kind == "squeeze" else ()
+    return tuple(log2(number) for number in (piece.side, piece.cin, piece.cout, *inner))
+
+
+def _terms(piece: Piece) -> tuple[float, ...]:
+    """What may cost time: starting, multiply-adds in whole tiles, entries of weights, input and output."""
+    does = work(piece)
+    tiled = [-(-piece.cout // tile) * tile for tile in TILES]
+    macs = [does.macs * channels / 1e7 for channels in (piece.cout, *tiled)]
+    return (1.0, *macs, does.weights / 1e6, does.read / 1e6, does.written / 1e6)
+
+
+def _near(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """How much pieces at places (N, D) tell of those at (M, D), from 0 to 1: (N, M)."""
+    squares = ((one[:, None] - other[None]) ** 2).sum(axis=2)
+    near: np.ndarray = np.exp(-squares / (2 * REACH**2))
+    return near

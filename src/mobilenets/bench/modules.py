@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from mobilenets.arch.lower import Op, OpActivation, lower_block
 from mobilenets.arch.spec import Attention, Dialect, Padding
 from mobilenets.bench.pieces import Piece
-from mobilenets.nn.ops import Gain, MultiQuery, Pool, Smooth, Squeeze, activation, convolution
+from mobilenets.nn.ops import MultiQuery, Pool, Smooth, Squeeze, activation, convolution
 
 Shape = tuple[int, ...]  # of a map (1, C, H, W), or a vector (1, C)
 
@@ -27,8 +27,6 @@ def module(piece: Piece) -> nn.Module:
             return _attention(piece)
         case "activation":
             return activation(cast("OpActivation", piece.activation))
-        case "gain":
-            return Gain(_op(piece))
         case "pool":
             return Pool()
         case "average" | "blur":
@@ -87,7 +85,7 @@ class Plain(nn.Module):
         """As the piece's kind says."""
         x, kind = maps[0], self.piece.kind
         if kind == "image":
-            return x - self.shift if self.piece.groups else (x - self.shift) / (2 * self.shift)
+            return (x - self.shift) / (2 * self.shift) if self.piece.sizes[0] else x - self.shift
         if kind in ("concat", "rows"):
             return torch.cat([m.flatten(1) for m in maps] if kind == "rows" else maps, dim=1)
         if kind == "resize":
@@ -102,7 +100,7 @@ class Plain(nn.Module):
 def _op(piece: Piece) -> Op:
     """The operation of a piece that is one; folding has left it a bias."""
     small = -(-piece.side // piece.stride)
-    kind = piece.kind if piece.kind in ("average", "blur", "gain") else "conv"
+    kind = piece.kind if piece.kind in ("average", "blur") else "conv"
     return Op(
         piece.kind, kind, piece.cin, piece.cout, piece.side, small, piece.kernel, piece.stride,
         piece.groups or piece.cin, bias=True, dilation=piece.dilation,

@@ -16,11 +16,19 @@ from mobilenets.arch.spec import Arch, Attention, Conv, Embedder, Head, Padding,
 from mobilenets.base.errors import ArchError, shown
 
 Kind = Literal[
-    "conv", "depthwise", "linear", "squeeze", "attention", "activation", "add", "scale", "gain", "pool",
+    "conv", "depthwise", "linear", "squeeze", "attention", "activation", "add", "scale", "pool",
     "average", "blur", "resize", "concat", "image", "softmax", "unit", "rows",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
-SIZES = {"squeeze": 1, "attention": 5, "resize": 1, "concat": 1, "softmax": 1, "rows": 1}  # how many each has
+SIZES = {
+    "image": 1,
+    "squeeze": 1,
+    "attention": 5,
+    "resize": 1,
+    "concat": 1,
+    "softmax": 1,
+    "rows": 1,
+}  # how many each has
 FUSED = ("none", "relu", "relu6")  # runtimes clamp while they write the output, at no cost
 
 
@@ -34,11 +42,11 @@ class Piece:
     squeeze           squeeze-and-excitation, pooling to scaling; sizes: channels inside; activation: gate
     attention         sizes: heads, key, value, shrink, gain (0 or 1); kernel of the shrinking convolution
     activation        one pass over the map by an `activation` that is not fused into what comes before
-    add, scale, gain  of two maps; of a map by a vector; of a map by learned factors
+    add, scale        of two maps; of a map by a vector
     pool              global average; average, blur: 2x2 means and the 3x3 filter, which halve the map
     resize            sizes: side of the output
     concat            sizes: how many maps; cin, cout: channels of all together
-    image             raw pixels less their mean; groups 1 where they are divided too
+    image             raw pixels less their mean; sizes: 1 where they are divided here, 0 where by the stem
     softmax           over the channels, side 1; sizes: how many rows of them
     unit              a vector brought to length 1
     rows              a detector's maps as rows of one list; cin: entries in all; sizes: how many maps
@@ -102,7 +110,7 @@ def pieces(arch: Arch) -> tuple[Piece, ...]:
 
 def image_of(arch: Arch) -> tuple[Piece, ...]:
     """What an exported file does to raw pixels; a stem that is a plain convolution divides them itself."""
-    return _image(arch.resolution, isinstance(arch.blocks[0], Conv))
+    return _image(arch.resolution, not isinstance(arch.blocks[0], Conv))
 
 
 def answer_of(arch: Arch, layers: Lowered) -> tuple[Piece, ...]:
@@ -153,8 +161,10 @@ def _of_op(op: Op, padding: Padding) -> Iterator[Piece]:
             yield Piece("resize", op.side_in, op.cin, op.cout, sizes=(op.side_out,))
         case "concat":
             yield Piece("concat", op.side_in, op.cin, op.cout, sizes=(len(op.reads),))
-        case "linear" | "pool" | "scale" | "gain" | "add":
+        case "linear" | "pool" | "scale" | "add":
             yield Piece(op.kind, op.side_in, op.cin, op.cout)
+        case "gain":
+            pass  # converters fold it into the convolution before it
         case "norm" | "match" | "mix":
             raise AssertionError(f"{op.kind} occurs within attention only, which is one piece")
     yield from _activation(op.activation, op.side_out, op.cout)
@@ -177,7 +187,7 @@ def _activation(name: str, side: int, channels: int) -> Iterator[Piece]:
 @lru_cache(maxsize=1024)
 def _image(side: int, divided: bool) -> tuple[Piece, ...]:
     """The pieces of `image_of`."""
-    return (Piece("image", side, 3, 3, groups=0 if divided else 1),)
+    return (Piece("image", side, 3, 3, sizes=(int(divided),)),)
 
 
 @lru_cache(maxsize=4096)

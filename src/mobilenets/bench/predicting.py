@@ -1,35 +1,40 @@
 """A network's latency from a table: the sum of its pieces, corrected by what whole networks took.
 
-Where a piece was measured, its measurement stands. Between measured ones, a physical model (starting,
-multiply-adds in whole tiles, bytes of weights and maps: no term can be negative) is bent towards what near
-pieces took beside it. Runtimes do better or worse on a whole network than on its pieces: maps are still in
-the cache, additions are fused, nothing is started anew. So each kind of piece has a factor, and each piece a
-constant, fitted on whole random networks that were measured with the table.
+Where a piece was measured, its measurement stands; what lies between is interpolated (`families`). A piece
+alone runs again and again on weights and maps that are in the cache, and each run is started anew. In a whole
+network it is not so: maps are those just written, additions may be fused, and weights beyond what the cache
+holds come from memory each time. So the sum has a factor for each class of pieces, a constant for each piece
+and one for each megabyte beyond the cache, fitted on whole random networks that were measured with the table.
 """
 
 from dataclasses import dataclass
+from math import inf, sqrt
 
 import numpy as np
 
 from mobilenets.arch.lower import Layer, lower
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, Padding
 from mobilenets.base.errors import UsageError
-from mobilenets.bench.families import Family, family
+from mobilenets.bench.families import Estimate, Family, family, work
 from mobilenets.bench.pieces import Piece, answer_of, image_of, of_layer
 from mobilenets.bench.table import Table
 
-# Kinds of pieces that share a factor in the correction
-CLASSES = ("pointwise", "convolution", "depthwise", "squeeze", "map", "rest")
-FACTOR_SPREAD = 0.25  # how far from 1 a factor is believed to be, before networks were seen
-START_SPREAD = 0.004  # ms, the same for what a piece costs beside its work
-NOISE = 0.015  # of a network's latency, what no model explains
+# Classes of pieces that share a factor; what that is believed to be before networks were seen, give or take
+CLASSES = ("pointwise", "convolution", "depthwise", "squeeze", "map", "linear", "rest")
+FACTORS = (1.0,) * len(CLASSES)
+FACTOR_SPREADS = (0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 0.25)
+# the same in ms for each piece, and for each MB of weights beyond the cache
+BESIDE = (-0.0005, 0.025)
+BESIDE_SPREADS = (0.001, 0.02)
+CACHES = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, inf)  # MB, of which the one that fits best is taken
+NOISE = 0.02  # of a network's latency, what no model explains
 UNKNOWN = 0.10  # the relative error that is stated where no whole network was measured
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Milliseconds of one inference, how far off they may be (one standard deviation), and the pieces that
-    were neither measured nor lie between measured ones.
+    measurements do not tell: of a family that was not measured, or far from what was.
     """
 
     ms: float
@@ -37,8 +42,41 @@ class Prediction:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What is predicted from: milliseconds by class, then pieces and MB of weights (K,); their variance; what
+    is missing.
+    """
+
+    columns: np.ndarray
+    variance: float
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Factors of the columns (K,), their covariance, the relative errors of networks left out in turn, and
+    how many MB of weights the cache holds from one run to the next.
+    """
+
+    factors: np.ndarray
+    covariance: np.ndarray
+    left_out: tuple[float, ...]
+    cache: float
+
+    @property
+    def error(self) -> float:
+        """What is off by chance, relative."""
+        if not self.left_out:
+            return UNKNOWN
+        return max(NOISE, sqrt(sum(one**2 for one in self.left_out) / len(self.left_out)))
+
+
 class Predictor:
-    """Predicts networks from a table. Pieces and blocks are remembered, so that searches can ask often."""
+    """Predicts networks from a table. Pieces and blocks are remembered, so that searches can ask often.
+
+    Raises UsageError for a table without pieces.
+    """
 
     def __init__(self, table: Table) -> None:
         if not table.pieces:
@@ -48,91 +86,112 @@ class Predictor:
         for piece, one in table.pieces.items():
             families.setdefault(family(piece), {})[piece] = table.scaled(one)
         self._families = {key: Family(times) for key, times in families.items()}
-        self._pieces: dict[Piece, tuple[float, bool]] = {}
-        self._sums: dict[tuple[Piece, ...], tuple[np.ndarray, tuple[str, ...]]] = {}
-        self._layers: dict[tuple[Layer, str], tuple[np.ndarray, tuple[str, ...]]] = {}
-        self.factors, self.covariance, self.noise = self._correction()
+        self._pieces: dict[Piece, Estimate] = {}
+        self._groups: dict[tuple[Piece, ...], Sums] = {}
+        self._layers: dict[tuple[Layer, Padding], Sums] = {}
+        whole = [(self.sums(arch).columns, table.scaled(one)) for arch, one in table.networks.items()]
+        columns, times = np.array([sums for sums, _ in whole]), np.array([ms for _, ms in whole])
+        self.correction = corrected(columns, times)
 
     def predict(self, arch: Arch) -> Prediction:
         """The latency of a network as it is exported (`pieces.pieces`)."""
-        sums, missing = self.sums(arch)
-        ms = float(sums @ self.factors)
-        error = float(np.sqrt(sums @ self.covariance @ sums + (self.noise * ms) ** 2))
-        return Prediction(max(ms, 0.0), error, missing)
+        sums, correction = self.sums(arch), self.correction
+        columns = beyond(sums.columns, correction.cache)
+        ms = max(float(columns @ correction.factors), 0.0)
+        of_factors = float(columns @ correction.covariance @ columns)
+        return Prediction(ms, sqrt(of_factors + sums.variance + (correction.error * ms) ** 2), sums.missing)
 
-    def piece(self, piece: Piece) -> tuple[float, bool]:
-        """Milliseconds of a piece alone, and whether it was measured or lies near enough to what was."""
+    def piece(self, piece: Piece) -> Estimate:
+        """What a piece takes alone, in ms on the machine at its usual speed."""
         if piece not in self._pieces:
             own = self._families.get(family(piece))
-            self._pieces[piece] = own.predict(piece) if own else (self._stranger(piece), False)
+            self._pieces[piece] = own.predict(piece) if own else self._stranger(piece)
         return self._pieces[piece]
 
-    def sums(self, arch: Arch) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The milliseconds of all pieces by class, then their number; and which are missing."""
-        layers = lower(arch)
+    def sums(self, arch: Arch) -> Sums:
+        """What is predicted from."""
+        layers, padding = lower(arch), arch.dialect.padding
         parts = [self._of(image_of(arch)), self._of(answer_of(arch, layers))]
-        padding = arch.dialect.padding
         for layer in layers:
-            key = (layer, padding)
-            known = self._layers.get(key)
+            known = self._layers.get((layer, padding))
             if known is None:
-                known = self._layers[key] = self._of(of_layer(layer, padding))
+                known = self._layers[layer, padding] = self._of(of_layer(layer, padding))
             parts.append(known)
-        total: np.ndarray = sum([part[0] for part in parts])  # type: ignore[assignment]
-        missing = dict.fromkeys(name for part in parts for name in part[1])
-        return total, tuple(missing)
+        missing = dict.fromkeys([name for part in parts for name in part.missing])
+        return Sums(
+            np.sum([part.columns for part in parts], axis=0),
+            sum([part.variance for part in parts]),
+            tuple(missing),
+        )
 
-    def _of(self, pieces: tuple[Piece, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    def _of(self, pieces: tuple[Piece, ...]) -> Sums:
         """The sums of some pieces."""
-        if pieces not in self._sums:
-            sums, missing = np.zeros(len(CLASSES) + 1), []
+        if pieces not in self._groups:
+            columns, variance, missing = np.zeros(len(CLASSES) + len(BESIDE)), 0.0, []
             for piece in pieces:
-                ms, known = self.piece(piece)
-                sums[CLASSES.index(kind_class(piece))] += ms
-                sums[-1] += 1
-                if not known:
+                one, does = self.piece(piece), work(piece)
+                columns[CLASSES.index(class_of(piece))] += one.ms
+                columns[len(CLASSES) :] += (1.0, 4 * does.weights / 1e6)
+                variance += (one.error * one.ms) ** 2
+                if not one.known:
                     missing.append(str(piece))
-            self._sums[pieces] = sums, tuple(missing)
-        return self._sums[pieces]
+            self._groups[pieces] = Sums(columns, variance, tuple(missing))
+        return self._groups[pieces]
 
-    def _stranger(self, piece: Piece) -> float:
-        """A guess for a piece whose family was not measured: as its nearest kin of the same kind; else 0."""
-        kin = [own for key, own in self._families.items() if key[0] == piece.kind]
-        return float(np.median([own.model(piece) for own in kin])) if kin else 0.0
-
-    def _correction(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Factors, their covariance, and the relative error that remains.
-
-        A Bayesian linear regression: factors are 1 and the constant 0, give or take, until networks tell.
-        """
-        prior = np.array([1.0] * len(CLASSES) + [0.0])
-        trust = np.array([FACTOR_SPREAD] * len(CLASSES) + [START_SPREAD]) ** -2
-        networks = [(self.sums(arch)[0], self.table.scaled(one)) for arch, one in self.table.networks.items()]
-        if not networks:
-            return prior, np.diag(1 / trust) * 0, UNKNOWN
-        sums = np.array([sums / ms for sums, ms in networks])
-        factors, covariance = _fitted(sums, prior, trust)
-        left_out = [
-            1 - sums[i] @ _fitted(np.delete(sums, i, axis=0), prior, trust)[0] for i in range(len(sums))
-        ]
-        return factors, covariance, max(NOISE, float(np.sqrt(np.mean(np.square(left_out)))))
+    def _stranger(self, piece: Piece) -> Estimate:
+        """A guess for a piece whose family was not measured: as other families of its kind; else nothing."""
+        kin = [own.model(piece) for key, own in self._families.items() if key[0] == piece.kind]
+        return Estimate(float(np.median(kin)) if kin else 0.0, 1.0, False)
 
 
-def kind_class(piece: Piece) -> str:
+def class_of(piece: Piece) -> str:
     """Which factor goes with a piece."""
     match piece.kind:
         case "conv":
             return "pointwise" if piece.kernel == 1 else "convolution"
-        case "depthwise" | "squeeze":
+        case "depthwise" | "squeeze" | "linear":
             return piece.kind
-        case "activation" | "add" | "scale" | "gain" | "average" | "blur" | "image":
+        case "activation" | "add" | "scale" | "average" | "blur" | "image":
             return "map"
         case _:
             return "rest"
 
 
-def _fitted(sums: np.ndarray, prior: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Factors that bring each row of `sums` near 1, and their covariance."""
-    precision = sums.T @ sums / NOISE**2 + np.diag(trust)
-    covariance = np.linalg.inv(precision)
-    return covariance @ (sums.sum(axis=0) / NOISE**2 + trust * prior), covariance
+def corrected(columns: np.ndarray, times: np.ndarray) -> Correction:
+    """The correction that brings the columns of networks (N, K) nearest to their latency (N,), relatively.
+
+    Bayesian linear regressions, in which factors are what they are believed to be until networks tell; of
+    these the one with the cache that tells left out networks best.
+    """
+    if not len(times):
+        believed, trust = _believed()
+        return Correction(believed, np.diag(1 / trust), (), inf)
+    found = [_corrected(beyond(columns, cache) / times[:, None], cache) for cache in CACHES]
+    return min(found, key=lambda one: sum(error**2 for error in one.left_out))
+
+
+def beyond(columns: np.ndarray, cache: float) -> np.ndarray:
+    """The columns (..., K) with MB of weights beyond what the cache holds in place of all."""
+    left = np.maximum(columns[..., -1:] - cache, 0.0)
+    return np.concatenate([columns[..., :-1], left], axis=-1)
+
+
+def _corrected(relative: np.ndarray, cache: float) -> Correction:
+    """The correction for columns by latency (N, K)."""
+    factors, covariance = _fitted(relative)
+    left_out = [
+        float(row @ _fitted(np.delete(relative, index, axis=0))[0]) - 1 for index, row in enumerate(relative)
+    ]
+    return Correction(factors, covariance, tuple(left_out), cache)
+
+
+def _fitted(relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Factors and their covariance."""
+    believed, trust = _believed()
+    covariance = np.linalg.inv(relative.T @ relative / NOISE**2 + np.diag(trust))
+    return covariance @ (relative.sum(axis=0) / NOISE**2 + trust * believed), covariance
+
+
+def _believed() -> tuple[np.ndarray, np.ndarray]:
+    """What factors are believed to be, and how surely (one by the variance)."""
+    return np.array(FACTORS + BESIDE), np.array(FACTOR_SPREADS + BESIDE_SPREADS) ** -2.0

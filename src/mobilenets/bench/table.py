@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from mobilenets.arch import codec
 from mobilenets.arch.spec import Arch
@@ -14,6 +15,7 @@ from mobilenets.base.files import write_text
 from mobilenets.bench.pieces import Piece
 
 SCHEMA = 1
+Way = Literal["varied", "narrower"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Terms:
 
 @dataclass(frozen=True)
 class Measured:
-    """Milliseconds of one inference: the median of `runs`, none of which is left out as an outlier, and their
-    interquartile range.
+    """Milliseconds of one inference: the median of the faster half of `runs`, and their interquartile range
+    (`bench.bursts`); on other devices those of laps (`bench.laps`).
 
     `reference_ms` is what the reference network took in the same minute, in turns with this one: the speed of
     the machine. It is None where none was measured, as in a CSV file from elsewhere.
@@ -43,17 +45,44 @@ class Measured:
     date: str = ""
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True)
+class Span:
+    """Networks that a table is meant for: random ones around `arch` (`sampling.varied`, with these kernels),
+    or narrower versions of it (`sampling.narrower`).
+    """
+
+    arch: Arch
+    way: Way
+    kernels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far predictions were from `n` random networks, which were measured afterwards: the mean absolute
+    error in per cent, scaled by the reference network and as it was; the rank correlation.
+    """
+
+    mae_pct: float
+    mae_raw_pct: float
+    spearman: float
+    n: int
+    date: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """What was measured on one target: pieces, and whole networks to correct their sum by.
 
-    `reference` is the network that was measured in turns with everything.
+    `reference` is the network that was measured in turns with everything; `check` is the last one since the
+    table changed.
     """
 
     terms: Terms
     pieces: Mapping[Piece, Measured] = field(default_factory=dict)
     networks: Mapping[Arch, Measured] = field(default_factory=dict)
     reference: Arch | None = None
+    spans: tuple[Span, ...] = ()
+    check: Check | None = None
 
     @cached_property
     def reference_ms(self) -> float | None:
@@ -76,7 +105,12 @@ class Table:
             self,
             pieces={**self.pieces, **(pieces or {})},
             networks={**self.networks, **(networks or {})},
+            check=None,
         )
+
+    def spanning(self, spans: Iterable[Span]) -> "Table":
+        """The table, meant for these networks too."""
+        return replace(self, spans=tuple(dict.fromkeys((*self.spans, *spans))))
 
     def expect(self, terms: Terms, path: Path) -> None:
         """Raise UsageError unless it was measured on these terms; versions count where both tell them."""
@@ -100,7 +134,7 @@ def merged(table: Table, other: Table, path: Path) -> Table:
     other.expect(table.terms, path)
     if None not in (table.reference, other.reference) and table.reference != other.reference:
         raise UsageError(f"{path} was measured beside another reference network; build it again")
-    joined = table.extended(other.pieces, other.networks)
+    joined = table.extended(other.pieces, other.networks).spanning(other.spans)
     return replace(joined, reference=table.reference or other.reference)
 
 
@@ -111,11 +145,13 @@ def write_table(table: Table, path: Path) -> None:
         "terms": {**vars(table.terms), "versions": dict(table.terms.versions)},
         "reference": codec.encode(table.reference) if table.reference else None,
         "reference_ms": table.reference_ms,
+        "check": vars(table.check) if table.check else None,
     }
+    spans = [{"way": one.way, "kernels": one.kernels, "arch": codec.encode(one.arch)} for one in table.spans]
     pieces = [{**piece.as_dict(), **vars(one)} for piece, one in table.pieces.items()]
     networks = [{**vars(one), "arch": codec.encode(arch)} for arch, one in table.networks.items()]
     text = json.dumps(head, indent=1).removesuffix("\n}")
-    for name, entries in (("pieces", pieces), ("networks", networks)):
+    for name, entries in (("spans", spans), ("pieces", pieces), ("networks", networks)):
         text += f',\n "{name}": [' + ",".join(f"\n  {json.dumps(entry)}" for entry in entries) + "\n ]"
     write_text(path, text + "\n}\n")
 

@@ -3,16 +3,17 @@
 import csv
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mobilenets.arch import codec
-from mobilenets.arch.reading import expect, expect_keys, expect_schema, parse
+from mobilenets.arch.checks import odd, one_of
+from mobilenets.arch.reading import expect, expect_each, expect_keys, expect_schema, parse
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import ArchError, RunError, shown
 from mobilenets.bench.pieces import Piece
-from mobilenets.bench.table import SCHEMA, Measured, Table, Terms
+from mobilenets.bench.table import SCHEMA, Check, Measured, Span, Table, Terms, Way
 
-KEYS = ("schema", "terms", "reference", "reference_ms", "pieces", "networks")
+KEYS = ("schema", "terms", "reference", "reference_ms", "check", "spans", "pieces", "networks")
 PIECE = tuple(one.name for one in fields(Piece))
 NEEDED = tuple(one.name for one in fields(Piece) if one.default is MISSING)
 MEASURED = tuple(one.name for one in fields(Measured))
@@ -40,11 +41,23 @@ def decoded(document: Any) -> Table:
     """The table in plain data. Raises ArchError naming the path of whatever is wrong."""
     expect_schema(document, "table", SCHEMA)
     expect_keys(document, "table", KEYS, KEYS)
-    pieces: dict[Piece, Measured] = {}
-    networks: dict[Arch, Measured] = {}
-    for name in ("pieces", "networks"):
+    for name in ("spans", "pieces", "networks"):
         expect(document[name], name, list)
-    for index, item in enumerate(document["pieces"]):
+    reference = None if document["reference"] is None else _arch(document["reference"], "reference")
+    return Table(
+        _terms(document["terms"]),
+        _pieces(document["pieces"]),
+        _networks(document["networks"]),
+        reference,
+        tuple([_span(item, f"spans[{index}]") for index, item in enumerate(document["spans"])]),
+        None if document["check"] is None else _check(document["check"]),
+    )
+
+
+def _pieces(items: list[Any]) -> dict[Piece, Measured]:
+    """The pieces of a table."""
+    pieces: dict[Piece, Measured] = {}
+    for index, item in enumerate(items):
         path = f"pieces[{index}]"
         expect(item, path, dict)
         expect_keys(item, path, (*PIECE, *MEASURED), (*NEEDED, "ms"))
@@ -52,13 +65,18 @@ def decoded(document: Any) -> Table:
         if piece in pieces:
             raise ArchError(f"{path} is there twice: {piece}")
         pieces[piece] = _measured({key: item[key] for key in MEASURED if key in item}, path)
-    for index, item in enumerate(document["networks"]):
+    return pieces
+
+
+def _networks(items: list[Any]) -> dict[Arch, Measured]:
+    """The whole networks of a table."""
+    networks: dict[Arch, Measured] = {}
+    for index, item in enumerate(items):
         path = f"networks[{index}]"
         expect(item, path, dict)
         expect_keys(item, path, ("arch", *MEASURED), ("arch", "ms"))
         networks[_arch(item["arch"], path)] = _measured({k: v for k, v in item.items() if k != "arch"}, path)
-    reference = None if document["reference"] is None else _arch(document["reference"], "reference")
-    return Table(_terms(document["terms"]), pieces, networks, reference)
+    return networks
 
 
 def read_csv(path: Path, terms: Terms) -> Table:
@@ -151,6 +169,28 @@ def _measured(item: dict[str, Any], path: str) -> Measured:
         if item.get(name) is not None and not bound <= item[name] <= SLOWEST:
             raise ArchError(f"{path}.{name} must be a time or count above 0, got {shown(item[name])}")
     return Measured(**item)
+
+
+def _span(item: Any, path: str) -> Span:
+    """What a table is meant for."""
+    expect(item, path, dict)
+    expect_keys(item, path, ("way", "kernels", "arch"), ("way", "kernels", "arch"))
+    expect(item["way"], f"{path}.way", str)
+    one_of(f"{path}.way", item["way"], get_args(Way))
+    expect_each(item["kernels"], f"{path}.kernels", int)
+    for kernel in item["kernels"]:
+        odd(f"{path}.kernels", kernel)
+    return Span(_arch(item["arch"], f"{path}.arch"), item["way"], tuple(item["kernels"]))
+
+
+def _check(item: Any) -> Check:
+    """What the last check gave."""
+    names = tuple(one.name for one in fields(Check))
+    expect(item, "check", dict)
+    expect_keys(item, "check", names, names)
+    for name in names:
+        expect(item[name], f"check.{name}", {"n": int, "date": str}.get(name, float))
+    return Check(**item)
 
 
 def _arch(item: Any, path: str) -> Arch:

@@ -13,7 +13,7 @@ from mobilenets.arch.card import Card
 from mobilenets.base.errors import ExportError, needs
 from mobilenets.exporters import metadata, outputs, tflite, tflite_cut, tflite_nms
 from mobilenets.exporters.graph import shipped
-from mobilenets.exporters.parts import Parts, Shapes, examples
+from mobilenets.exporters.parts import Guarded, Parts, Shapes, examples
 from mobilenets.nn import Network
 from mobilenets.runtimes.quiet import quiet
 from mobilenets.tasks.detect import Rules
@@ -43,11 +43,12 @@ def write_parts(modules: Sequence[nn.Module], shapes: Sequence[Shapes], paths: S
     `shapes` are those of their inputs, (1, C, H, W) or (1, C); the files take maps as (1, H, W, C).
     Raises ExportError when one of them cannot be converted.
     """
-    whole = Parts(modules, shapes, channels_last=True).eval()
+    guarded = [Guarded(module, each).eval() for module, each in zip(modules, shapes, strict=True)]
+    whole = Parts(guarded, shapes, channels_last=True).eval()
     content = _converted(whole, examples(shapes, channels_last=True), f"{len(modules)} modules")
     with tflite.sound():
         for path, model in zip(paths, tflite_cut.cut(tflite.unpacked(content)), strict=True):
-            path.write_bytes(tflite.packed(model))
+            path.write_bytes(tflite.packed(tflite_cut.unguarded(model)))
 
 
 def _converted(module: nn.Module, example: tuple[torch.Tensor, ...], name: str) -> bytes:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-Shapes = tuple[tuple[int, ...], ...]
+Shape = tuple[int, ...]
+Shapes = tuple[Shape, ...]
 
 
 class Parts(nn.Module):
@@ -29,12 +30,44 @@ class Parts(nn.Module):
         return tuple(_last(part(*map(_first, group))) for part, group in zip(self.parts, groups, strict=True))
 
 
+class Guarded(nn.Module):
+    """A module between depthwise 1x1 convolutions, one on each map that it takes and on the one it gives.
+
+    Among convolutions a converter lays maps out as in a whole network; alone it may leave transposes around
+    what would have been content with either layout. The guards are there to be cut off again. Those before
+    the module are clamped, so that nothing of it can be folded into their weights.
+    """
+
+    def __init__(self, module: nn.Module, shapes: Shapes) -> None:
+        super().__init__()
+        self.module = module
+        with torch.no_grad():
+            given = module(*map(torch.ones, shapes))
+        self.before = nn.ModuleList(
+            nn.Sequential(guard(shape), nn.ReLU()) if len(shape) == 4 else nn.Identity() for shape in shapes
+        )
+        self.after = guard(tuple(given.shape))
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """As the module, but for the guards."""
+        taken = [one(x) for one, x in zip(self.before, values, strict=True)]
+        given: Tensor = self.after(self.module(*taken))
+        return given
+
+
+def guard(shape: Shape) -> nn.Module:
+    """A depthwise 1x1 convolution for maps (1, C, H, W), nothing for vectors."""
+    if len(shape) != 4:
+        return nn.Identity()
+    return nn.Conv2d(shape[1], shape[1], 1, groups=shape[1], bias=False)
+
+
 def examples(shapes: Sequence[Shapes], channels_last: bool) -> tuple[Tensor, ...]:
     """An input of ones for each shape (1, C, H, W) or (1, C)."""
     return tuple(_last(torch.ones(shape)) if channels_last else torch.ones(shape) for shape in _flat(shapes))
 
 
-def _flat(shapes: Sequence[Shapes]) -> Iterator[tuple[int, ...]]:
+def _flat(shapes: Sequence[Shapes]) -> Iterator[Shape]:
     """All shapes in a row."""
     for each in shapes:
         yield from each

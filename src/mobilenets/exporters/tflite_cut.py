@@ -23,6 +23,26 @@ def cut(model: schema.ModelT) -> list[schema.ModelT]:
     return [_leading_to(by_name[f"output_{index}"], model, makers, given) for index in range(len(by_name))]
 
 
+def unguarded(model: schema.ModelT) -> schema.ModelT:
+    """The model without the depthwise 1x1 convolutions on its inputs and its output (`parts.Guarded`)."""
+    graph = model.subgraphs[0]
+    makers = {int(output): operator for operator in graph.operators for output in operator.outputs}
+    readers = {int(tensor): one for one in graph.operators for tensor in one.inputs}
+    inputs = {
+        int(readers[tensor].outputs[0]) if _is_map(graph, tensor) else tensor for tensor in graph.inputs
+    }
+    (output,) = graph.outputs
+    inner = int(makers[output].inputs[0]) if _is_map(graph, output) else output
+    return _leading_to(
+        inner, model, {made: one for made, one in makers.items() if made not in inputs}, inputs
+    )
+
+
+def _is_map(graph: schema.SubGraphT, tensor: int) -> bool:
+    """Whether a tensor is (1, H, W, C)."""
+    return len(graph.tensors[tensor].shape) == 4
+
+
 def _leading_to(
     output: int, model: schema.ModelT, makers: Mapping[int, schema.OperatorT], given: Set[int]
 ) -> schema.ModelT:
@@ -38,7 +58,9 @@ def _leading_to(
             tensor.buffer = len(buffers)
             buffers.append(content)
         tensors.append(tensor)
-    operators = [_moved(one, places) for one in graph.operators if int(one.outputs[0]) in needed]
+    operators = [
+        _moved(one, places) for one in graph.operators if int(one.outputs[0]) in needed & set(makers)
+    ]
     single = schema.SubGraphT(
         tensors=tensors,
         inputs=[places[tensor] for tensor in sorted(needed & given)],

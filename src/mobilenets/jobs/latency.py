@@ -1,27 +1,101 @@
-"""Latency tables: built for a target, used to predict, checked against what whole networks take."""
+"""Latency tables: built for a target and networks, extended by what is asked later, used to predict."""
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mobilenets.arch import edit
 from mobilenets.arch.spec import Arch
+from mobilenets.arch.zoo import find
 from mobilenets.base.console import progress, say
-from mobilenets.base.errors import UsageError
+from mobilenets.base.errors import RunError, UsageError, shown
 from mobilenets.base.files import cache_folder
+from mobilenets.jobs.subject import Asked, arch_for
 
 if TYPE_CHECKING:
     from mobilenets.bench.pieces import Piece
-    from mobilenets.bench.table import Table, Terms
+    from mobilenets.bench.table import Span, Table, Terms
     from mobilenets.runtimes import Target
 
-NARROWER = 80  # random networks whose pieces are offered, of each network that is to be narrowed
-VARIED = 60  # and around each seed of a space
-CORRECTING = 4  # whole networks measured to correct the sum of pieces, for a network that is to be narrowed
-CORRECTING_SPACE = 3  # and for each seed of a space
-FIRST_CORRECTING = 1_000_000  # numbers of random networks: those that correct are not those whose pieces
-FIRST_CHECKED = 2_000_000  # are measured, and those that check are neither
+SPACE = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
+SIDES = (224, 96)
+OFFERED = {"varied": 60, "narrower": 80}  # random networks whose pieces may be measured, for each span
+CORRECTING = {"varied": 3, "narrower": 4}  # and those that are measured whole, beside the network itself
+FIRST_CORRECTING, FIRST_CHECKED = 1_000_000, 2_000_000  # their numbers: no network has two of these parts
+MOST = {"conv": 10, "squeeze": 5, "linear": 10}  # pieces measured that differ in widths only
+MOST_OTHERS = 4
 PIECE_SECONDS, NETWORK_SECONDS = 0.5, 15.0  # about what one takes to convert and measure
+
+
+def build_latency_table(
+    space: Sequence[str] | str | None = None,
+    models: Sequence[str | Path] | str | Path = (),
+    *,
+    resolution: Sequence[int] | int | str | None = None,
+    target: str = "litert:cpu:1",
+    out: Path | None = None,
+    kernels: Sequence[int] | int | str = (3, 5),
+    csv: Path | None = None,
+) -> dict[str, Any]:
+    """Measure a latency table for `target`, or extend the one at `out`; a summary of it.
+
+    `space` are names of the zoo: the table tells networks like them, with other kernels, depths, expansions
+    and widths, at each `resolution` in pixels (224 and 96 if not given). `models` are names (at 224 pixels if
+    not given), run folders or files: it tells these and their narrower versions. Without either, the space
+    of V2 and V3. Without `out`, the table is kept in the cache folder, where all else looks for it. `csv`
+    has times that were measured elsewhere (columns in docs/latency.md); they are taken instead of measuring.
+    Raises UsageError, UnknownName, RunError, ExportError, DeviceError, StorageError.
+    """
+    from mobilenets.bench.table import Span
+
+    wanted, begun = parsed(target), time.perf_counter()
+    if csv is not None:
+        return _taken_from(Path(csv), wanted, out)
+    names = _listed(space) if space else () if _listed(models) else SPACE
+    sides, own = _numbers("resolution", resolution or ()), tuple(_numbers("kernels", kernels))
+    spans = [Span(find(name, resolution=side), "varied", own) for name in names for side in sides or SIDES]
+    for model in _listed(models):
+        asked = Asked(str(model))
+        archs = [arch_for(asked)]
+        if asked.is_name and sides:
+            archs = [edit.at(archs[0], side) for side in sides]
+        spans += [Span(arch, "narrower") for arch in archs]
+    table, path = _spanning(spans, wanted, out)
+    return {**summary(table, path), "seconds": time.perf_counter() - begun}
+
+
+def predict_latency(
+    models: Sequence[str | Path] | str | Path,
+    *,
+    table: Path | None = None,
+    target: str = "litert:cpu:1",
+    width: float | None = None,
+    resolution: int | None = None,
+    dialect: str | None = None,
+) -> dict[str, Any]:
+    """The latency of each model in ms by a table, and how far off it may be (one standard deviation).
+
+    `models` are names, run folders or files. Without `table`, the one that is kept for `target`.
+    Raises UsageError, UnknownName, RunError; nothing is measured.
+    """
+    from mobilenets.bench.predicting import Predictor
+
+    path = Path(table) if table else kept(target)
+    predictor = Predictor(opened(path))
+    rows = []
+    for model in _listed(models):
+        asked = Asked(str(model))
+        if asked.is_name:
+            asked = Asked(str(model), None, width, resolution, dialect)
+        arch = arch_for(asked)
+        found = predictor.predict(arch)
+        rows.append({
+            "model": str(model), "resolution": arch.resolution, "ms": found.ms, "error_ms": found.error_ms,
+            "missing": list(found.missing),
+        })  # fmt: skip
+    return {"results": rows, **summary(predictor.table, path)}
 
 
 def table_for(archs: Sequence[Arch], target: str, path: Path | None = None) -> "Table":
@@ -32,88 +106,151 @@ def table_for(archs: Sequence[Arch], target: str, path: Path | None = None) -> "
     Raises UsageError for a table of other terms, RunError for a broken one, ExportError, DeviceError,
     StorageError.
     """
-    from mobilenets.bench.building import terms_of
-    from mobilenets.runtimes import parse_target
+    from mobilenets.bench.table import Span
 
-    wanted = parse_target(target)
-    if path is not None and (known := _opened(path)) is not None and not known.terms.versions:
-        if known.terms.target != str(wanted):
-            raise UsageError(
-                f"{path} holds times of {known.terms.target}, the target is {wanted}; give that target"
-            )
-        return known
-    terms = terms_of(wanted)
-    path = path or place_of(terms)
-    table = _fresh(path, terms)
-    pieces = pieces_for(archs, table)
-    networks = [
-        *archs, *(narrowed for arch in archs for narrowed in _narrower(arch, FIRST_CORRECTING, CORRECTING))
-    ]  # fmt: skip
-    return _extended(table, wanted, pieces, networks, path)
+    return _spanning([Span(arch, "narrower") for arch in archs], parsed(target), path)[0]
 
 
-def place_of(terms: "Terms") -> Path:
+def kept(target: str) -> Path:
     """Where the table of a target is kept when no place was given."""
+    from mobilenets.bench.building import terms_of
+
+    return _place(terms_of(parsed(target)))
+
+
+def summary(table: "Table", path: Path) -> dict[str, Any]:
+    """What a table holds, and how good its predictions are."""
+    from mobilenets.bench.predicting import Predictor
+    from mobilenets.bench.table import dated
+
+    left_out = Predictor(table).correction.left_out if table.pieces else ()
+    return {
+        "table": str(path),
+        **vars(table.terms),
+        "versions": dict(table.terms.versions),
+        "date": dated((*table.pieces.values(), *table.networks.values())),
+        "pieces": len(table.pieces),
+        "networks": len(table.networks),
+        "left_out_pct": 100 * sum(map(abs, left_out)) / len(left_out) if left_out else None,
+        "check": vars(table.check) if table.check else None,
+    }
+
+
+def networks_of(span: "Span", first: int, count: int) -> list[Arch]:
+    """Random networks that a table is meant for, by their numbers."""
+    from mobilenets.bench.sampling import narrower, varied
+
+    numbers = range(first, first + count)
+    if span.way == "varied":
+        return [varied(span.arch, number, span.kernels) for number in numbers]
+    return [narrower(span.arch, number) for number in numbers]
+
+
+def _spanning(spans: "Sequence[Span]", target: "Target", path: Path | None) -> "tuple[Table, Path]":
+    """The table at `path` or in the cache folder, extended to these spans; and where it is."""
+    from mobilenets.bench.building import terms_of
+    from mobilenets.bench.table import Table
+
+    known = _if_any(path) if path else None
+    if known is not None and not known.terms.versions:
+        if known.terms.target != str(target):
+            raise UsageError(
+                f"{path} holds times of {known.terms.target}, the target is {target}; give that one"
+            )
+        assert path is not None
+        return known, path
+    terms = terms_of(target)
+    path = Path(path) if path else _place(terms)
+    table = known or _if_any(path) or Table(terms)
+    table.expect(terms, path)
+    return _extended(table.spanning(spans), spans, target, path), path
+
+
+def _extended(table: "Table", spans: "Sequence[Span]", target: "Target", path: Path) -> "Table":
+    """The table with what it lacks for these spans; says what that costs before it begins."""
+    from mobilenets.bench.building import build
+
+    pieces = _lacking(spans, table)
+    whole = [arch for span in spans for arch in networks_of(span, FIRST_CORRECTING, CORRECTING[span.way])]
+    whole += [span.arch for span in spans]
+    networks = [arch for arch in dict.fromkeys(whole) if arch not in table.networks]
+    if not pieces and not networks:
+        return table
+    minutes = (PIECE_SECONDS * len(pieces) + NETWORK_SECONDS * len(networks)) / 60
+    say(
+        f"latency table of {target}: {len(pieces)} pieces and {len(networks)} networks to measure, about "
+        f"{max(1, round(minutes))} minutes; {len(table.pieces)} pieces are there; kept in {path}"
+    )
+    with progress() as bar:
+        task = bar.add_task("measuring", total=len(pieces) + len(networks))
+        return build(table, target, pieces, networks, path, lambda done: bar.advance(task, done))
+
+
+def _lacking(spans: "Iterable[Span]", table: "Table") -> "list[Piece]":
+    """The pieces to measure for these spans."""
+    from mobilenets.bench.pieces import pieces
+    from mobilenets.bench.sampling import spread
+
+    own = [piece for span in spans for piece in pieces(span.arch)]
+    offered = [
+        piece for span in spans for arch in networks_of(span, 0, OFFERED[span.way]) for piece in pieces(arch)
+    ]
+    return spread(own, offered, lambda piece: MOST.get(piece.kind, MOST_OTHERS), table.pieces)
+
+
+def _taken_from(csv: Path, target: "Target", out: Path | None) -> dict[str, Any]:
+    """The times of a CSV as a table, or in the one at `out`."""
+    from mobilenets.bench.table import Terms, merged, write_table
+    from mobilenets.bench.table_reading import read_csv
+
+    if out is None:
+        raise UsageError("a table from a CSV needs a place; give --out FILE")
+    table = read_csv(csv, Terms(str(target), target.threads, target.precision or "float32", ""))
+    before = _if_any(out)
+    if before is not None:
+        table = merged(before, table, csv)
+    write_table(table, Path(out))
+    return summary(table, Path(out))
+
+
+def _place(terms: "Terms") -> Path:
+    """Where in the cache folder the table of these terms is."""
     key = hashlib.sha256(repr(terms).encode()).hexdigest()[:24]
     return cache_folder() / "latency" / f"table-{key}.json"
 
 
-def pieces_for(archs: Iterable[Arch], table: "Table") -> "list[Piece]":
-    """What is to be measured for these networks and their narrower versions."""
-    from mobilenets.bench.pieces import pieces
-    from mobilenets.bench.sampling import spread
-
-    archs = list(archs)
-    own = [piece for arch in archs for piece in pieces(arch)]
-    offered = [piece for arch in archs for one in _narrower(arch, 0, NARROWER) for piece in pieces(one)]
-    return spread(own, offered, _most, table.pieces)
+def opened(path: Path) -> "Table":
+    """The table in a file. Raises RunError when there is none."""
+    table = _if_any(path)
+    if table is None:
+        raise RunError(f"there is no latency table at {path}; mobilenets latency build makes one")
+    return table
 
 
-def _narrower(arch: Arch, first: int, count: int) -> list[Arch]:
-    """Random narrower versions of a network."""
-    from mobilenets.bench.sampling import narrower
-
-    return [narrower(arch, number) for number in range(first, first + count)]
-
-
-def _most(piece: "Piece") -> int:
-    """How many pieces that differ in widths only are measured."""
-    return {"conv": 7, "squeeze": 4, "linear": 4, "attention": 4}.get(piece.kind, 3)
-
-
-def _opened(path: Path) -> "Table | None":
+def _if_any(path: Path) -> "Table | None":
     """The table in a file, None where there is none yet."""
     from mobilenets.bench.table_reading import read_table
 
     return read_table(path) if Path(path).exists() else None
 
 
-def _fresh(path: Path, terms: "Terms") -> "Table":
-    """The table to extend: that at `path` if it was measured on these terms, else an empty one."""
-    from mobilenets.bench.table import Table
+def parsed(target: str) -> "Target":
+    """The target in a text."""
+    from mobilenets.runtimes import parse_target
 
-    table = _opened(path)
-    if table is None:
-        return Table(terms)
-    table.expect(terms, path)
-    return table
+    return parse_target(target)
 
 
-def _extended(
-    table: "Table", target: "Target", pieces: "Sequence[Piece]", networks: Sequence[Arch], path: Path
-) -> "Table":
-    """The table with these entries, measured where it lacks them; says what it costs before it begins."""
-    from mobilenets.bench.building import build
+def _numbers(name: str, given: Any) -> list[int]:
+    """Whole numbers, also as text with commas. Raises UsageError."""
+    try:
+        return [int(one) for one in _listed(given)]
+    except ValueError as error:
+        raise UsageError(f"{name} must be whole numbers with commas between, got {shown(given)}") from error
 
-    networks = [arch for arch in dict.fromkeys(networks) if arch not in table.networks]
-    pieces = [piece for piece in pieces if piece not in table.pieces]
-    if not pieces and not networks:
-        return table
-    minutes = (PIECE_SECONDS * len(pieces) + NETWORK_SECONDS * len(networks)) / 60
-    say(
-        f"latency table of {target}: {len(pieces)} pieces and {len(networks)} networks to measure, "
-        f"about {max(1, round(minutes))} minutes; {len(table.pieces)} pieces are there"
-    )
-    with progress() as bar:
-        task = bar.add_task("measuring", total=len(pieces) + len(networks))
-        return build(table, target, pieces, networks, path, lambda done: bar.advance(task, done))
+
+def _listed(given: Any) -> list[Any]:
+    """One value or several, also as text with commas, as a list."""
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    return list(given) if isinstance(given, Sequence) else [given]

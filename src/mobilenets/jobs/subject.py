@@ -12,7 +12,7 @@ from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import RunError, UsageError, WeightsError
-from mobilenets.base.files import cache_folder, sha256
+from mobilenets.base.files import cache_folder, read_json, sha256
 from mobilenets.base.run import environment, find_run
 from mobilenets.runtimes.target import RUNTIMES
 
@@ -137,6 +137,23 @@ def network_for(asked: Asked) -> tuple["Network", Card]:
     labels = origin.labels or blank_card(arch).labels
     record = origin.preprocess or blank_card(arch).preprocess
     return network, Card(arch.head.task, arch, labels, record, weights=origin.description)
+
+
+def arch_for(asked: Asked) -> Arch:
+    """The network of a model, without its weights. Raises UnknownName, UsageError, RunError, WeightsError,
+    ExportError.
+    """
+    from mobilenets.runtimes import read_card
+
+    path = Path(asked.model)
+    if path.is_dir() and not find_run(path).weights.exists():
+        return codec.decode(read_json(find_run(path).arch))
+    if path.is_dir() or path.is_file():
+        card = read_card(find_run(path).weights if path.is_dir() else path)
+        if card is None:
+            raise UsageError(f"{path} does not tell what network it holds; only files of ours do")
+        return card.arch
+    return _named(asked)
 
 
 def _named(asked: Asked) -> Arch:
