@@ -1,16 +1,19 @@
 """COCO JSON: boxes as x, y, width, height in pixels counted from 0, categories by id."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mobilenets.base.errors import shown as quoted
-from mobilenets.data import coco
+from mobilenets.data import coco, coco_listing
 from mobilenets.data.boxes.drawn import Drawn
+from mobilenets.data.coco_listing import image_place, listing
 from mobilenets.data.dataset import Box, BoxedSample
-from mobilenets.data.findings import Finding, shown
-from mobilenets.data.listing import ALL, Listing, broken, gather, missing_image, unlisted_class
+from mobilenets.data.findings import Finding
+from mobilenets.data.listing import Listing, broken
+
+__all__ = ["found", "image_place", "read", "write"]
 
 
 def found(source: Path) -> bool:
@@ -21,38 +24,18 @@ def found(source: Path) -> bool:
 def read(source: Path) -> Listing[Drawn]:
     """What the documents list. Raises LayoutError, OSError."""
     documents = coco.read_all(source)
-    labels = coco.labels_of(documents)
-    images = coco.Images(coco.root_of(source))
-    items = [item for document in documents for item in _items(document, labels, images)]
-    findings = [finding for document in documents for finding in document.findings]
-    return gather(images.root, labels, items, [*findings, *images.idle()])
+    return listing(source, documents, coco.labels_of(documents), _box, _drawn)
 
 
-def _items(
-    document: coco.Document, labels: tuple[str, ...], images: coco.Images
-) -> Iterator[tuple[str, Drawn | Finding]]:
-    """The images of one document, or why one cannot be used."""
-    index = {name: label for label, name in enumerate(labels)}
-    ids = {key: index[name] for key, name in document.categories.items() if name in index}
-    for entry in document.images.values():
-        path = images.of(document, entry.name)
-        if path is None:
-            yield document.split, missing_image(document.path.name, entry.name)
-            continue
-        where = shown(path.relative_to(images.root).as_posix())
-        boxes = [_box(where, item, ids) for item in entry.annotations]
-        bad = next((box for box in boxes if isinstance(box, Finding)), None)
-        sound = tuple(box for box in boxes if isinstance(box, Box))
-        yield document.split, bad or Drawn(path, where, sound, entry.size)
+def _drawn(
+    path: Path, where: str, _: coco.Document, boxes: tuple[Box, ...], size: tuple[float, float] | None
+) -> Drawn:
+    """An image with its boxes."""
+    return Drawn(path, where, boxes, size)
 
 
-def _box(where: str, item: dict[str, Any], ids: Mapping[Any, int]) -> Box | Finding:
+def _box(where: str, item: dict[str, Any], label: int) -> Box | Finding:
     """The box of one annotation."""
-    label = ids.get(item["category_id"]) if coco.is_key(item, "category_id") else None
-    if label is None:
-        return unlisted_class(
-            where, f"category_id {quoted(item.get('category_id'))}", "the list of categories"
-        )
     values = item.get("bbox")
     if not isinstance(values, list) or len(values) != 4 or not all(map(coco.is_number, values)):
         return broken(where, f"its bbox is {quoted(values)}, not x, y, width and height")
@@ -66,16 +49,7 @@ def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str
 
     `files` has the samples of each split by the name of their image.
     """
-    (folder / "annotations").mkdir()
-    for split, samples in files.items():
-        name = "instances.json" if split == ALL else f"instances_{split}.json"
-        text = json.dumps(_document(labels, samples), ensure_ascii=False)
-        (folder / "annotations" / name).write_text(text, encoding="utf-8")
-
-
-def image_place(split: str, name: str) -> str:
-    """Where an image lies below the folder."""
-    return f"{'images' if split == ALL else split}/{name}"
+    coco_listing.write(folder, files, partial(_document, labels))
 
 
 def _document(labels: tuple[str, ...], samples: Mapping[str, BoxedSample]) -> dict[str, Any]:

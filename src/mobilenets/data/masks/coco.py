@@ -1,17 +1,17 @@
 """COCO's outlines and run lengths as masks; pixels of no annotation are background."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mobilenets.base.errors import shown as quoted
-from mobilenets.data import coco
-from mobilenets.data.boxes.coco import image_place
+from mobilenets.data import coco, coco_listing
+from mobilenets.data.coco_listing import image_place, listing
 from mobilenets.data.dataset import Coding, MaskedSample, Shape
-from mobilenets.data.findings import Finding, shown
-from mobilenets.data.listing import ALL, Listing, broken, gather, missing_image, unlisted_class
+from mobilenets.data.findings import Finding
+from mobilenets.data.listing import Listing, broken
 from mobilenets.data.masks.painted import Painted, read_mask
 from mobilenets.data.masks.shapes import encoded
 
@@ -32,38 +32,23 @@ def read(source: Path) -> Listing[Painted]:
     names = coco.labels_of(documents)
     rest = next((i for i, name in enumerate(names) if name.casefold() == BACKGROUND), None)
     labels = (BACKGROUND, *names) if rest is None else names
-    images = coco.Images(coco.root_of(source))
-    items = [item for document in documents for item in _items(document, labels, rest or 0, images)]
-    findings = [finding for document in documents for finding in document.findings]
-    return gather(images.root, labels, items, [*findings, *images.idle()])
+    return listing(source, documents, labels, _shape, partial(_painted, rest or 0))
 
 
-def _items(
-    document: coco.Document, labels: tuple[str, ...], rest: int, images: coco.Images
-) -> Iterator[tuple[str, Painted | Finding]]:
-    """The images of one document, or why one cannot be used."""
-    index = {name: label for label, name in enumerate(labels)}
-    ids = {key: index[name] for key, name in document.categories.items() if name in index}
-    for entry in document.images.values():
-        path = images.of(document, entry.name)
-        if path is None:
-            yield document.split, missing_image(document.path.name, entry.name)
-            continue
-        where = shown(path.relative_to(images.root).as_posix())
-        shapes = [_shape(where, item, ids) for item in entry.annotations]
-        bad = next((shape for shape in shapes if isinstance(shape, Finding)), None)
-        sound = tuple(shape for shape in shapes if isinstance(shape, Shape))
-        painted = Painted(path, where, document.path, Coding(b""), sound, rest, entry.size)
-        yield document.split, bad or painted
+def _painted(
+    rest: int,
+    path: Path,
+    where: str,
+    document: coco.Document,
+    shapes: tuple[Shape, ...],
+    size: tuple[float, float] | None,
+) -> Painted:
+    """An image with its regions; pixels of none are of the class `rest`."""
+    return Painted(path, where, document.path, Coding(b""), shapes, rest, size)
 
 
-def _shape(where: str, item: dict[str, Any], ids: Mapping[Any, int]) -> Shape | Finding:
+def _shape(where: str, item: dict[str, Any], label: int) -> Shape | Finding:
     """The region of one annotation."""
-    label = ids.get(item["category_id"]) if coco.is_key(item, "category_id") else None
-    if label is None:
-        return unlisted_class(
-            where, f"category_id {quoted(item.get('category_id'))}", "the list of categories"
-        )
     drawn = item.get("segmentation")
     match drawn:
         case [[*_], *_] if all(map(_is_outline, drawn)):
@@ -91,11 +76,7 @@ def write(folder: Path, labels: tuple[str, ...], files: Mapping[str, Mapping[str
     COCO has no background and nothing to ignore: background is what no region covers, and so is void.
     `files` has the samples of each split by the name of their image.
     """
-    (folder / "annotations").mkdir()
-    for split, samples in files.items():
-        name = "instances.json" if split == ALL else f"instances_{split}.json"
-        text = json.dumps(_document(labels, samples), ensure_ascii=False)
-        (folder / "annotations" / name).write_text(text, encoding="utf-8")
+    coco_listing.write(folder, files, partial(_document, labels))
 
 
 def _document(labels: tuple[str, ...], samples: Mapping[str, MaskedSample]) -> dict[str, Any]:
