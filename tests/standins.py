@@ -24,10 +24,12 @@ if state["devices"].get(serial) != "device":
     sys.exit(f"adb: device '{serial}' not found")
 if verb == "push":
     local, place = rest
+    there = place.replace("/data/local/tmp", str(here / "device"))
     print(f"{local}: 1 file pushed")
     if state.get("full"):
+        pathlib.Path(there).write_bytes(pathlib.Path(local).read_bytes()[:100])
         sys.exit(f"adb: error: failed to copy '{local}' to '{place}': write failed: No space left on device")
-    shutil.copyfile(local, place.replace("/data/local/tmp", str(here / "device")))
+    shutil.copyfile(local, there)
 elif verb == "shell":
     remote(rest[0].replace("/data/local/tmp", str(here / "device")), "error: device offline")
 else:
@@ -50,14 +52,14 @@ if problem := state.get("ssh", {}).get(host):
 if host not in state["hosts"]:
     print(f"ssh: Could not resolve hostname {host}: Name or service not known", file=sys.stderr)
     sys.exit(255)
-if state.get("full") and "cat >" in command:
-    print("sh: write error: No space left on device\n\nmobilenets-exit=1")
-    sys.exit(0)
+if state.get("full"):
+    full = r"head -c 100 > \1; echo write error: No space left on device; false"
+    command = re.sub(r"cat > (\S+)", full, command)
 remote(command, "client_loop: send disconnect: Broken pipe", 255)
 """
 
 COMMON = r"""#!{python} -ISB
-import json, os, pathlib, shutil, subprocess, sys, time
+import json, os, pathlib, re, shutil, subprocess, sys
 
 here = pathlib.Path(__file__).parent
 state = json.loads((here / "state.json").read_text())
