@@ -21,13 +21,13 @@ from mobilenets.bench.table import Table
 
 # Classes of pieces that share a factor; what that is believed to be before networks were seen, give or take
 CLASSES = ("pointwise", "convolution", "depthwise", "squeeze", "map", "linear", "rest")
-FACTORS = (1.0,) * len(CLASSES)
-FACTOR_SPREADS = (0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 0.25)
+FACTORS = (1.05,) * len(CLASSES)
+FACTOR_SPREADS = (0.15, 0.2, 0.15, 0.25, 0.4, 0.3, 0.2)
 # the same in ms for each piece, and for each MB of weights beyond the cache
-BESIDE = (-0.0005, 0.025)
-BESIDE_SPREADS = (0.001, 0.02)
-CACHES = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, inf)  # MB, of which the one that fits best is taken
-NOISE = 0.02  # of a network's latency, what no model explains
+BESIDE = (-0.0005, 0.02)
+BESIDE_SPREADS = (0.0007, 0.015)
+CACHES = (0.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, inf)  # MB, of which that which fits best is taken
+NOISE = 0.025  # of a network's latency, what no model explains
 UNKNOWN = 0.10  # the relative error that is stated where no whole network was measured
 
 
@@ -100,6 +100,16 @@ class Predictor:
         ms = max(float(columns @ correction.factors), 0.0)
         of_factors = float(columns @ correction.covariance @ columns)
         return Prediction(ms, sqrt(of_factors + sums.variance + (correction.error * ms) ** 2), sums.missing)
+
+    def by_layer(self, arch: Arch) -> list[float]:
+        """How a prediction divides over the blocks and the head (ms), the image and the answer with the first
+        and the last; what large weights cost beyond the cache is of the whole and stands in none.
+        """
+        layers, factors = lower(arch), self.correction.factors[:-1]
+        parts = [self._of(of_layer(layer, arch.dialect.padding)).columns for layer in layers]
+        parts[0] = parts[0] + self._of(image_of(arch)).columns
+        parts[-1] = parts[-1] + self._of(answer_of(arch, layers)).columns
+        return [float(columns[:-1] @ factors) for columns in parts]
 
     def piece(self, piece: Piece) -> Estimate:
         """What a piece takes alone, in ms on the machine at its usual speed."""
