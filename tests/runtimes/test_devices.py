@@ -178,15 +178,14 @@ def test_a_device_lost_while_it_measures(devices, tmp_path, target):
     assert len(devices.calls("adb")) + len(devices.calls("ssh")) == calls, "it is not asked again"
 
 
-@pytest.mark.parametrize("target", [ADB, SSH])
-def test_a_device_that_hangs_is_left_in_time(devices, tmp_path, monkeypatch, target):
-    file = on(target, tmp_path / "model.tflite")
+def test_a_device_that_hangs_is_left_in_time(devices, tmp_path, monkeypatch):
+    file = on(ADB, tmp_path / "model.tflite")
     devices.become(hang=True)
-    monkeypatch.setattr(remote, "PATIENCE", 0.3)
+    monkeypatch.setattr(remote, "PATIENCE", 1.3)
     monkeypatch.setattr(benchmark_model, "MOST_SECONDS", 0.1)
     start = time.monotonic()
-    refused(lambda: file.lap(1, 0, 1), "gave no answer within 0.5 seconds; see whether it hangs")
-    assert time.monotonic() - start < 5
+    refused(lambda: file.lap(1, 0, 1), "gave no answer within 1.5 seconds; see whether it hangs")
+    assert time.monotonic() - start < 10
     with pytest.raises(ProcessLookupError):
         os.kill(int((devices.folder / "hanging").read_text()), 0)
 
