@@ -203,21 +203,24 @@ def of_head(arch, found, outs):
 
 def silence(network, arch):
     """Zero weights, gammas, betas and biases of the channels that `arch` no longer has; gates say what they
-    said, for what they scale is silent. Every norm also has a zero of its own, which others that write the
-    same channels need not have: who chose channels for each operation alone would take those.
+    said, for what they scale is silent. Of several that write the same channels, one also has a zero of its
+    own: who chose channels for each operation alone would take that.
     """
-    state, silenced = network.state_dict(), 0
+    state, silenced, sorts = network.state_dict(), 0, kinds(network.arch)
+    written = [sort for path, sort in sorts.items() if f"{path}.conv.weight" in state]
+    several = {sort for sort in written if written.count(sort) > 1}
     for path, channels in gone(network, arch):
         if path.endswith("squeeze.expand") or path == "head.gate":
             continue
-        alone = torch.randint(len(next(t for key, t in state.items() if key.startswith(f"{path}."))), (1,))
+        own = f"{path}.conv.weight" in state and sorts[path] in several
+        several -= {sorts[path]} if own else set()
         for key, tensor in state.items():
             name = key.removeprefix(f"{path}.")
             if name in ("conv.weight", "norm.weight", "norm.bias", "weight", "bias", "gamma"):
                 tensor[channels] = 0
                 silenced += len(channels)
-            if name in ("norm.weight", "norm.bias"):
-                tensor[alone] = 0
+            if own and name in ("norm.weight", "norm.bias"):
+                tensor[-1] = 0
     assert silenced
     return network
 
