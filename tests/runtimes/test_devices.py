@@ -185,7 +185,7 @@ def test_a_device_that_hangs_is_left_in_time(devices, tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark_model, "MOST_SECONDS", 0.1)
     start = time.monotonic()
     refused(lambda: file.lap(1, 0, 1), "gave no answer within 1.5 seconds; see whether it hangs")
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     with pytest.raises(ProcessLookupError):
         os.kill(int((devices.folder / "hanging").read_text()), 0)
 
