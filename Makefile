@@ -15,7 +15,7 @@ export MOBILENETS_DATA ?= ../shared/data
 	touch $@
 
 quickstart: .venv/installed
-	$(BIN)/mobilenets fit signs --budget 0.5ms --target litert:cpu:1 --resolution 64 --epochs 30 --out runs/quickstart
+	$(BIN)/mobilenets fit signs --budget 0.5ms --target litert:cpu:1 --resolution 64 --epochs 30 --no-adapt --out runs/quickstart
 
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"

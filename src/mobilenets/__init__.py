@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobilenets.jobs.adapt import adapt
     from mobilenets.jobs.benchmark import benchmark
     from mobilenets.jobs.convert import convert
     from mobilenets.jobs.doctor import doctor
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mobilenets.jobs.fit import fit
     from mobilenets.jobs.hub import from_pretrained, push_to_hub
     from mobilenets.jobs.index import index
-    from mobilenets.jobs.latency import build_latency_table, predict_latency
+    from mobilenets.jobs.latency import build_latency, predict_latency
     from mobilenets.jobs.latency_check import check_latency
     from mobilenets.jobs.models import create_model, describe, list_models
     from mobilenets.jobs.predict import predict
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "__version__", "benchmark", "build_latency_table", "check_latency", "convert", "convert_weights",
-    "create_model", "describe", "doctor", "embed", "evaluate", "export", "fetch_weights", "fit",
-    "from_pretrained", "index", "list_models", "list_weights", "predict", "predict_latency", "push_to_hub",
-    "report", "similar", "train",
+    "__version__", "adapt", "benchmark", "build_latency", "check_latency", "convert",
+    "convert_weights", "create_model", "describe", "doctor", "embed", "evaluate", "export", "fetch_weights",
+    "fit", "from_pretrained", "index", "list_models", "list_weights", "predict", "predict_latency",
+    "push_to_hub", "report", "similar", "train",
 ]  # fmt: skip
 
 # The verbs that share a file; every other has one of its own
 _FILES = {
-    "build_latency_table": "latency", "predict_latency": "latency", "check_latency": "latency_check",
+    "build_latency": "latency", "predict_latency": "latency", "check_latency": "latency_check",
     "create_model": "models", "describe": "models", "list_models": "models",
     "from_pretrained": "hub", "push_to_hub": "hub",
     "convert_weights": "weights", "fetch_weights": "weights", "list_weights": "weights",

@@ -168,6 +168,14 @@ def test_a_card_written_before_there_were_forms_still_reads():
     assert card.loads(json.dumps(document)) == CARD
 
 
+def test_a_card_says_who_taught_where_someone_did():
+    taught = replace(CARD, teacher="mobilenet_v2 from runs/large")
+    assert card.loads(card.dumps(taught)) == taught
+    assert "teacher" not in json.loads(card.dumps(CARD))
+    with pytest.raises(ArchError, match=r"card\.teacher must be"):
+        card.loads(json.dumps({**json.loads(card.dumps(CARD)), "teacher": 1}))
+
+
 @pytest.mark.parametrize("outputs", ["nms", "argmax", "probability"])
 def test_a_classifier_has_one_form_only(outputs):
     with pytest.raises(ArchError, match=rf"outputs must be empty for 'classify', got '{outputs}'"):

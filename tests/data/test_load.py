@@ -7,7 +7,7 @@ from PIL import Image
 
 from mobilenets.base.errors import DataError, UsageError
 from mobilenets.data.images import open_rgb
-from mobilenets.data.load import load_dataset
+from mobilenets.data.load import load_dataset, load_unlabelled
 
 
 @pytest.fixture
@@ -82,3 +82,35 @@ def test_layouts_and_shares_are_checked(pets):
         load_dataset(pets / "gone")
     with pytest.raises(UsageError, match="val must be between 0 and 1"):
         load_dataset(pets, val=2)
+
+
+def test_images_without_labels_may_lie_anywhere_below_a_folder(pets):
+    dataset, _ = load_dataset(pets, val=0.2, seed=3)
+    (pets / "notes.txt").write_text("no image")
+    (pets / "dog/05.jpg").write_bytes(b"")
+    paths, left_out = load_unlabelled(pets, dataset)
+    held = {sample.path for sample in dataset.val} - {pets / "dog/05.jpg"}
+    assert [(one.id, one.file) for one in left_out if one.id != "held-out"] == [("empty-file", "dog/05.jpg")]
+    assert {pets / one.file for one in left_out if one.id == "held-out"} == held
+    assert len(held) >= 11
+    assert len(paths) == 60 - 1 - len(held)
+    assert not held & {*paths}
+    assert list(paths) == sorted(paths)
+
+
+def test_folders_with_nothing_to_learn_from_are_refused(pets, tmp_path_factory):
+    dataset, _ = load_dataset(pets)
+    empty = tmp_path_factory.mktemp("empty")
+    for folder, message in (
+        (empty, "holds no image to learn from; give another folder"),
+        (empty / "gone", "does not exist; give a folder of images"),
+        (pets / "cat/00.jpg", "is a file; give a folder of images"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load_unlabelled(folder, dataset)
+    for path in sorted((pets / "cat").iterdir())[:4]:
+        path.write_bytes(b"spoiled")
+    with pytest.raises(
+        DataError, match=r"4 of 60 images cannot be read \(6.7 %; the limit is 5 %\): first: cat/"
+    ):
+        load_unlabelled(pets, dataset)

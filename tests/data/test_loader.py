@@ -9,7 +9,7 @@ from PIL import Image
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.data.cache import LIMIT, ImageCache, build_cache
 from mobilenets.data.feeds import LabelledImages
-from mobilenets.data.loader import eval_batches, shuffled, steps_per_epoch, train_batches
+from mobilenets.data.loader import endless_batches, eval_batches, shuffled, steps_per_epoch, train_batches
 from mobilenets.data.preprocess import read_pixels
 
 RECORD = Preprocess(32, 40, "bicubic")
@@ -155,3 +155,32 @@ def test_small_sides_without_augmentation_are_scaled_not_cut():
     assert (small.shape, label) == ((3, 16, 16), 7)
     assert small[:, :, :7].min() > 200
     assert small[:, :, 9:].max() < 55
+
+
+def endless(cache, start, stop, **options):
+    """Batches of passes without end, as a list."""
+    settings = {"side": 32, "batch_size": 9, "seed": 5} | options
+    return list(endless_batches(feed_of(cache), start=start, stop=stop, **settings))
+
+
+def test_passes_follow_each_other_without_end(cache):
+    found = endless(cache, 0, 3 * N)  # 27 passes
+    labels = torch.cat([labels for _, labels in found])
+    assert len(labels) == 27 * N
+    passes = labels.view(27, N).tolist()
+    assert all(sorted(one) == list(range(N)) for one in passes)
+    assert len({tuple(one) for one in passes}) == 27
+    pixels = torch.cat([pixels for pixels, _ in found])
+    same = [i for i, label in enumerate(labels.tolist()) if label == 3]
+    assert len({pixels[i].numpy().tobytes() for i in same}) > 20  # another variation in every pass
+    first = torch.cat([pixels for pixels, _ in batches(cache, drop_last=False)])
+    assert torch.equal(pixels[:N], first)  # a pass is an epoch
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("batch_size", [1, 9, 50])
+def test_passes_are_taken_up_at_any_batch(cache, workers, batch_size):
+    whole = endless(cache, 0, 9, batch_size=batch_size)
+    assert [len(labels) for _, labels in whole] == [batch_size] * 9
+    for start, stop in ((0, 4), (3, 9), (8, 9)):
+        assert equal(whole[start:stop], endless(cache, start, stop, batch_size=batch_size, workers=workers))

@@ -19,7 +19,7 @@ from mobilenets.bench.pieces import pieces
 from mobilenets.bench.record import Timing
 from mobilenets.bench.table_reading import read_table
 from mobilenets.jobs import latency
-from mobilenets.jobs.latency import build_latency_table, predict_latency, table_for
+from mobilenets.jobs.latency import build_latency, predict_latency, table_for
 from mobilenets.jobs.latency_check import check_latency, compared, drawn, spearman
 from mobilenets.runtimes import parse_target
 
@@ -158,7 +158,7 @@ def test_a_table_of_other_terms_is_refused_in_one_line(bench, tmp_path):
 
 
 def test_a_space_is_drawn_around_its_seeds(bench, tmp_path):
-    done = build_latency_table("mobilenet_v3_small", resolution="32", out=tmp_path / "t.json")
+    done = build_latency(space="mobilenet_v3_small", resolution="32", out=tmp_path / "t.json")
     table = read_table(tmp_path / "t.json")
     assert done["pieces"] == len(table.pieces) > 50
     assert [(span.arch.name, span.way, span.kernels) for span in table.spans] == [
@@ -174,7 +174,7 @@ def test_a_space_is_drawn_around_its_seeds(bench, tmp_path):
 
 
 def test_the_error_is_scaled_by_the_reference(bench, tmp_path, monkeypatch):
-    build_latency_table((), [_saved(SMALL, tmp_path)], out=tmp_path / "t.json")
+    build_latency(model=[_saved(SMALL, tmp_path)], out=tmp_path / "t.json")
     usual = bench.timings
 
     def slower(files, target, seconds):
@@ -230,7 +230,7 @@ def test_times_of_a_phone_are_taken_from_a_csv(bench, tmp_path):
     csv = tmp_path / "phone.csv"
     csv.write_text("".join(",".join(map(str, row)) + "\n" for row in ((*names, "ms"), *rows)))
     target = "litert:adb=PHONE:1"
-    done = build_latency_table(csv=csv, target=target, out=tmp_path / "phone.json")
+    done = build_latency(csv=csv, target=target, out=tmp_path / "phone.json")
     assert done["pieces"] == len(rows)
     table = table_for([SMALL], target, tmp_path / "phone.json")
     assert not bench.converted
@@ -240,16 +240,16 @@ def test_times_of_a_phone_are_taken_from_a_csv(bench, tmp_path):
     found = predict_latency(_saved(SMALL, tmp_path), table=tmp_path / "phone.json")["results"][0]
     assert found["ms"] == pytest.approx(sum(3 * law(piece) for piece in pieces(SMALL)), rel=0.15)
     with pytest.raises(UsageError, match="give --out FILE"):
-        build_latency_table(csv=csv, target=target)
+        build_latency(csv=csv, target=target)
 
 
 @pytest.mark.parametrize(
     ("attempt", "line"),
     [
         (lambda: table_for([SMALL], "torch:cpu:1"), "latency tables are for litert and onnx, not for torch"),
-        (lambda: build_latency_table("mobilenet_v9"), "no model 'mobilenet_v9'"),
+        (lambda: build_latency(space="mobilenet_v9"), "no model 'mobilenet_v9'"),
         (
-            lambda: build_latency_table(resolution="big"),
+            lambda: build_latency(resolution="big"),
             "resolution must be whole numbers with commas between",
         ),
     ],

@@ -96,20 +96,22 @@ def test_mixup_is_for_classes_of_whole_images(data, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "target"),
-    [("detect", "litert:cpu:2"), ("segment", "litert:cpu:1"), ("embed", "litert:cpu:1")],
+    ("task", "target", "epochs"),
+    [
+        ("detect", "litert:cpu:2", 2),
+        ("segment", "litert:cpu:1", 2),
+        ("embed", "litert:cpu:1", 30),  # after 2 all vectors are alike, and rounding says which are nearest
+    ],
 )
-def test_fit_measures_the_file(data, tmp_path, task, target):
-    again = partial(
-        fit,
-        data[task],
-        task=task,
-        budget="500ms",
-        target=target,
-        out=tmp_path / "run",
-        settings=FAST,
+def test_fit_measures_the_file(data, tmp_path, task, target, epochs):
+    asked = {
+        "task": task,
+        "budget": "500ms",
+        "target": target,
+        "settings": FAST | {"epochs": epochs},
         **ASKED,
-    )
+    }
+    again = partial(fit, data[task], out=tmp_path / "run", **asked)
     result = again()
     run = Run(tmp_path / "run")
     stored = read_json(run.result)

@@ -9,7 +9,7 @@ from torchvision import models
 from torchvision.models import mobilenetv3
 
 from mobilenets.arch import Conv, Inverted, lower
-from mobilenets.arch.heads import ssdlite
+from mobilenets.arch.heads import ssdlite, with_head
 from mobilenets.arch.zoo import at_output_stride, find
 from mobilenets.base.errors import ArchError
 from mobilenets.nn import build
@@ -104,6 +104,17 @@ def test_features_are_the_last_map_of_every_stride():
         maps = ours.features(x)
         for stride, stop in {2: 2, 4: 4, 8: 7, 16: 13, 32: 17}.items():
             assert torch.equal(maps[stride], theirs.features[:stop](x))
+
+
+@pytest.mark.parametrize("task", ["classify", "detect", "segment", "embed"])
+def test_one_pass_gives_outputs_and_features(task):
+    arch = with_head(find("mobilenet_v2", width=0.35, resolution=96), task, 0 if task == "embed" else 3)
+    ours, x = build(arch).eval(), images(2, 96)
+    with torch.inference_mode():
+        outputs, maps = ours.watched(x)
+        torch.testing.assert_close(outputs, ours(x), rtol=0, atol=0)
+        torch.testing.assert_close(maps, ours.features(x), rtol=0, atol=0)
+    assert [*maps] == ([2, 4, 8, 16] if task == "segment" else [2, 4, 8, 16, 32])  # spread from 16 on
 
 
 def test_a_detector_reads_the_expansion_before_the_last_halving():

@@ -1,3 +1,8 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 
@@ -17,3 +22,22 @@ def blobs(tmp_path_factory):
     root = tmp_path_factory.mktemp("blobs")
     draw_images(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A process that trains on order (torch is imported once): how to begin a training, how it ended."""
+    command = [sys.executable, str(Path(__file__).with_name("training_worker.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def begin(root, run, settings, taught=False):
+            order = {"root": str(root), "folder": str(run.folder), "settings": settings, "taught": taught}
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        def status():
+            return int(process.stdout.readline())
+
+        yield begin, status
+        process.stdin.close()

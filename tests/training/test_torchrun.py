@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_worker import BUSY, outcome
+from training_worker import BUSY, TAUGHT, outcome
 
 from mobilenets.base.run import Run
 from mobilenets.nn import load_model
@@ -44,10 +44,11 @@ def finished(process):
     return out
 
 
-def test_both_processes_end_with_the_same_weights(blobs, tmp_path):
+@pytest.mark.parametrize("taught", [{}, TAUGHT])
+def test_both_processes_end_with_the_same_weights(blobs, tmp_path, taught):
     worker = Path(__file__).with_name("torchrun_worker.py")
-    settings = {**BUSY, "epochs": 2, "norm_momentum": 0.2}
-    finished(torchrun(worker, blobs, tmp_path, json.dumps(settings)))
+    settings = {**BUSY, **taught, "epochs": 2, "norm_momentum": 0.2}
+    finished(torchrun(worker, blobs, tmp_path, json.dumps(settings), *(["taught"] if taught else [])))
     first, second = (
         dict(load_model(tmp_path / f"process{rank}.safetensors")[0].named_parameters()) for rank in (0, 1)
     )
@@ -56,6 +57,7 @@ def test_both_processes_end_with_the_same_weights(blobs, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
     _, facts = checkpoint.read(Run(tmp_path).last)
     assert facts["terms"]["processes"] == 2
+    assert ("teacher" in facts["terms"]) == bool(taught)
     assert len(facts["progress"]["history"]) == 2
 
 

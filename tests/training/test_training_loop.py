@@ -1,14 +1,11 @@
 """The loop itself: it learns, stops, fails and goes on as it says."""
 
 import csv
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -121,25 +118,6 @@ def test_training_ends_early(blobs, tmp_path, monkeypatch):
 )
 def test_other_ways_to_train_run_too(blobs, tmp_path, settings):
     assert tiny_training(blobs, tmp_path, **EASY | {"epochs": 1} | settings).epochs == 1
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A process that trains on order (torch is imported once): how to begin a training, how it ended."""
-    command = [sys.executable, str(Path(__file__).with_name("training_worker.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-
-        def begin(root, run, settings):
-            order = {"root": str(root), "folder": str(run.folder), "settings": settings}
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
-
-        def status():
-            return int(process.stdout.readline())
-
-        yield begin, status
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from mobilenets.base.errors import MobilenetsError
 from mobilenets.base.run import Run
 from mobilenets.data.dataset import Dataset, Sample
 from mobilenets.nn import build, load_model
-from mobilenets.training import Settings, checkpoint, train
+from mobilenets.training import Settings, Teacher, checkpoint, train
 
 COLOURS = {"amber": (210, 150, 40), "green": (60, 190, 80), "violet": (140, 70, 200)}
 TINY = Arch(
@@ -41,6 +41,9 @@ CARD = Card("classify", TINY, tuple(COLOURS), Preprocess(crop=32, resize=32))
 BUSY = {"epochs": 5, "batch_size": 8, "lr": 0.01, "warmup_epochs": 1, "mixup": 0.2, "erasing": 0.3,
         "augment": "strong", "clip_norm": 1.0, "class_weights": "balanced", "checkpoint_seconds": 0.05,
         "resolution_schedule": ((0.5, 24),), "seed": 7}  # fmt: skip
+
+
+TAUGHT = {"distil_weight": 0.6, "distil_features": 0.5, "distil_unlabelled": 0.7}
 
 
 def draw_images(root: Path, per_class: int = 24) -> None:
@@ -70,9 +73,26 @@ def tiny_network():
     return build(TINY)
 
 
-def tiny_training(root: Path, folder: Path, **settings):
-    """Train the tiny network in a run folder."""
-    return train(tiny_network(), dataset_of(Path(root)), CARD, Settings(**settings), Run(Path(folder)))
+def tiny_teacher(seed: int = 5) -> Teacher:
+    """A network with other widths, normalisation and order of classes, and one class more."""
+    arch = replace(TINY, name="teacher", blocks=(*TINY.blocks[:2], replace(TINY.blocks[2], out=20)),
+                   head=replace(TINY.head, classes=4))  # fmt: skip
+    labels = ("violet", "white", "amber", "green")
+    record = Preprocess(crop=32, resize=32, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+    torch.manual_seed(seed)
+    return Teacher(build(arch), Card("classify", arch, labels, record), "a file")
+
+
+def lessons(dataset: Dataset) -> tuple[Teacher, list[Path]]:
+    """A teacher, and images that it alone judges."""
+    return tiny_teacher(), [sample.path for sample in dataset.train[:17]]
+
+
+def tiny_training(root: Path, folder: Path, taught: bool = False, **settings):
+    """Train the tiny network in a run folder; with a teacher, some of the images come without labels too."""
+    dataset = dataset_of(Path(root))
+    more = lessons(dataset) if taught else ()
+    return train(tiny_network(), dataset, CARD, Settings(**settings), Run(Path(folder)), *more)
 
 
 def outcome(run: Run):
@@ -88,7 +108,7 @@ def outcome(run: Run):
 def child(order: dict) -> int:
     """One training; its exit status."""
     try:
-        tiny_training(order["root"], order["folder"], **order["settings"])
+        tiny_training(order["root"], order["folder"], order["taught"], **order["settings"])
     except MobilenetsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         return error.exit_code

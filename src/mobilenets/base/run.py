@@ -66,6 +66,11 @@ class Run:
         return self.folder / "adapt.json"
 
     @property
+    def ways(self) -> Path:
+        """Where `fit` had two: the network that fits and a larger one, adapted; which of them is kept."""
+        return self.folder / "ways.json"
+
+    @property
     def last(self) -> Path:
         """The newest training state."""
         return self.folder / "checkpoints" / "last.safetensors"

@@ -34,6 +34,16 @@ def fit(
     margin: Annotated[
         float, typer.Option(metavar="SHARE", help="Share of the budget left free when a network is chosen.")
     ] = 0.1,
+    teacher: options.Teacher = None,
+    unlabelled: options.Unlabelled = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt/--no-adapt",
+            help="Where the budget lies between two networks, train the larger one as well, narrow it until "
+            "it fits, and keep the better; takes about four times as long.",
+        ),
+    ] = True,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Train, export and verify the best network that meets a latency budget.
@@ -69,6 +79,9 @@ def fit(
         seed=seed,
         margin=margin,
         settings=collect(**training),
+        teacher=teacher,
+        unlabelled=unlabelled,
+        adapt=adapt,
     )
 
 

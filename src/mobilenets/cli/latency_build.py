@@ -47,7 +47,7 @@ def latency_build(
         typer.Option(metavar="FILE", help="Take times from a CSV (docs/latency.md) instead of measuring."),
     ] = None,
 ) -> dict[str, Any]:
-    """Measure how long the pieces of networks take on a target, to predict networks from.
+    """Measure how long the pieces of networks take on a target, to predict from.
 
     What was measured is kept at once: killed or interrupted, the same command goes on.
 
@@ -56,11 +56,11 @@ def latency_build(
       mobilenets latency build --space mobilenet_v2 --resolution 96 --out v2.json
       mobilenets latency build --model runs/photos --target litert:cpu:1
     """
-    from mobilenets.jobs.latency import build_latency_table
+    from mobilenets.jobs.latency import build_latency
 
-    return build_latency_table(
-        space,
-        model or (),
+    return build_latency(
+        space=space,
+        model=model,
         resolution=resolution,
         target=target,
         out=out,

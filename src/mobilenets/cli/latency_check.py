@@ -23,10 +23,11 @@ def latency_check(
         int, typer.Option(metavar="N", help="The number of the first: others are other networks.")
     ] = 0,
 ) -> dict[str, Any]:
-    """Measure random networks that a table has not seen, and compare them with its predictions.
+    """Compare a table's predictions with networks that it has not seen.
 
-    The measured times are scaled by a reference network that is measured in turns with them, as it was for
-    the table, since a machine is not equally fast every day; the raw error is printed beside.
+    These are random ones of those that the table is meant for. Their times are scaled by a reference network
+    that is measured in turns with them, as it was for the table, since a machine is not equally fast every
+    day; the raw error is printed beside.
 
     For example:
 

@@ -93,6 +93,17 @@ Val = Annotated[
         "and 0.05 beside a test split.",
     ),
 ]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Learn from this network too: a finished run on the same classes, or its .safetensors file.",
+    ),
+]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Further images, without labels, that the teacher judges."),
+]
 Seed = Annotated[int, typer.Option(metavar="N", help="Everything random follows from it.")]
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Passes over the images.")]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images per step.")]

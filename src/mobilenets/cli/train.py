@@ -28,6 +28,8 @@ def train(
     out: options.RunFolder = Path("runs/train"),
     val: options.Val = None,
     seed: options.Seed = 0,
+    teacher: options.Teacher = None,
+    unlabelled: options.Unlabelled = None,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Train one network on images.
@@ -57,6 +59,8 @@ def train(
         val=val,
         seed=seed,
         settings=collect(**training),
+        teacher=teacher,
+        unlabelled=unlabelled,
     )
 
 

@@ -8,8 +8,8 @@ from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import ANNOTATED, Dataset, Sample, checked_task
 from mobilenets.data.findings import Finding, ranked, shown
 from mobilenets.data.formats import find_listing
-from mobilenets.data.images import inspect_all
-from mobilenets.data.listing import ALL, Listing, relative
+from mobilenets.data.images import has_image_suffix, inspect_all
+from mobilenets.data.listing import ALL, Listing, refuse_other, relative, walk
 from mobilenets.data.signs import signs
 from mobilenets.data.split import split_listing
 from mobilenets.data.survey import survey, unusable
@@ -60,6 +60,29 @@ def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:
     errors = ranked(finding for finding in seen.findings if finding.level == "error")
     _bear(source, errors, seen.lost, seen.total)
     return seen.listing, errors
+
+
+def load_unlabelled(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[Finding]]:
+    """The images below a folder, whatever its layout, and a finding for each that is left out.
+
+    Those are files that cannot be used, and images that `dataset` holds out to be judged by. Every file is
+    decoded once. Raises DataError for a folder without images and as `load_dataset` does.
+    """
+    refuse_other(folder, "a folder of images")
+    paths = [path for path in walk(folder) if has_image_suffix(path)]
+    seen = [
+        (facts.path, unusable(shown(facts.path.relative_to(folder)), facts)) for facts in inspect_all(paths)
+    ]
+    spoiled = ranked(finding for _, finding in seen if finding)
+    _bear(folder, spoiled, len(spoiled), len(paths))
+    held = {sample.path.resolve() for sample in (*dataset.val, *dataset.test)}
+    kept = tuple(path for path, finding in seen if not finding and path.resolve() not in held)
+    judging = [path for path, finding in seen if not finding and path.resolve() in held]
+    if not kept:
+        raise DataError(f"{folder} holds no image to learn from; give another folder, or leave it out")
+    message = "the data hold it out to be judged by"
+    barred = [Finding("held-out", "note", shown(p.relative_to(folder)), message, "nothing") for p in judging]
+    return kept, [*spoiled, *barred]
 
 
 def _bear(source: Path, findings: list[Finding], lost: int, total: int) -> None:

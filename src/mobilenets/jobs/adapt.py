@@ -19,6 +19,7 @@ from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.resource import Meter, meter
 from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds, teacher_from
 from mobilenets.jobs.start import check_settings, command, read_data
+from mobilenets.jobs.verify import verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 
 if TYPE_CHECKING:
@@ -204,7 +205,6 @@ def _long_tuning(
 
 def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, Any]:
     """Export, verify, report; what a program wants to know."""
-    from mobilenets.jobs.fit import verify
     from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 

@@ -29,20 +29,20 @@ MOST_OTHERS = 4
 PIECE_SECONDS, NETWORK_SECONDS = 0.5, 15.0  # about what one takes to convert and measure
 
 
-def build_latency_table(
-    space: Sequence[str] | str | None = None,
-    models: Sequence[str | Path] | str | Path = (),
+def build_latency(
     *,
+    space: Sequence[str] | str | None = None,
+    model: Sequence[str | Path] | str | Path | None = None,
     resolution: Sequence[int] | int | str | None = None,
     target: str = "litert:cpu:1",
     out: Path | None = None,
-    kernels: Sequence[int] | int | str = (3, 5),
+    kernels: Sequence[int] | int | str = "3,5",
     csv: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a latency table for `target`, or extend the one at `out`; a summary of it.
 
     `space` are names of the zoo: the table tells networks like them, with other kernels, depths, expansions
-    and widths, at each `resolution` in pixels (224 and 96 if not given). `models` are names (at 224 pixels if
+    and widths, at each `resolution` in pixels (224 and 96 if not given). `model`s are names (at 224 pixels if
     not given), run folders or files: it tells these and their narrower versions. Without either, the space
     of V2 and V3. Without `out`, the table is kept in the cache folder, where all else looks for it. `csv`
     has times that were measured elsewhere (columns in docs/latency.md); they are taken instead of measuring.
@@ -53,11 +53,12 @@ def build_latency_table(
     wanted, begun = parsed(target), time.perf_counter()
     if csv is not None:
         return _taken_from(Path(csv), wanted, out)
-    names = _listed(space) if space else () if _listed(models) else SPACE
+    models = _listed(model or ())
+    names = _listed(space) if space else () if models else SPACE
     sides, own = _numbers("resolution", resolution or ()), tuple(_numbers("kernels", kernels))
     spans = [Span(find(name, resolution=side), "varied", own) for name in names for side in sides or SIDES]
-    for model in _listed(models):
-        asked = Asked(str(model))
+    for one in models:
+        asked = Asked(str(one))
         archs = [arch_for(asked)]
         if asked.is_name and sides:
             archs = [edit.at(archs[0], side) for side in sides]

@@ -91,4 +91,5 @@ def _latency(start: Arch, target: str, table: Path | None, kept: Path) -> Meter:
         before, now = (row["median_ms"] for row in measured([start, arch], target))
         return alone() * float(now) / float(before)
 
-    return Meter("latency", lambda arch: predictor.predict(arch).ms, measure)
+    error = 100 * predictor.correction.error if predictor.correction.left_out else None
+    return Meter("latency", lambda arch: predictor.predict(arch).ms, measure, predictor.by_layer, error)

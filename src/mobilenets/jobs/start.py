@@ -116,13 +116,13 @@ def check_head(task: str, options: dict[str, Any]) -> None:
     with_head(find("mobilenet_v2"), task, 2, **given)
 
 
-def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool
-                 ) -> tuple["Network", Card]:  # fmt: skip
+def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool,
+                 teacher: str = "") -> tuple["Network", Card]:  # fmt: skip
     """A network to train and its card, written into the run as arch.json and card.json.
 
     `weights` is "imagenet", "none", a published name or a file. With `may_lack`, published weights that
-    cannot be had are said so and training starts from scratch. A second call finds the first one's choice.
-    Raises WeightsError.
+    cannot be had are said so and training starts from scratch. `teacher` is what the card says of one. A
+    second call finds the first one's choice. Raises WeightsError.
     """
     import torch
 
@@ -137,7 +137,8 @@ def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, r
     network, origin = _weighted(plan, weights, may_lack=may_lack)
     named = labels if arch.head.classes else ()  # vectors name no classes
     card = Card(task, arch, named, _record(arch, task, origin.preprocess if origin else None),
-                weights=origin.description if origin else "none", command=command())  # fmt: skip
+                weights=origin.description if origin else "none", command=command(),
+                teacher=teacher)  # fmt: skip
     write_text(run.arch, codec.dumps(arch, indent=2) + "\n")
     write_text(run.card, cards.dumps(card) + "\n")
     return network, card

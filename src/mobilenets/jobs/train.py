@@ -19,11 +19,14 @@ from mobilenets.jobs.start import (
     read_data,
     settings_for,
 )
+from mobilenets.jobs.teacher import ALONE, Guidance, asked_of, check_guidance, guidance
 from mobilenets.tasks import get
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mobilenets.data.dataset import Dataset
-    from mobilenets.training import Trained
+    from mobilenets.training import Teacher, Trained
 
 
 def train(
@@ -43,24 +46,30 @@ def train(
     val: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
+    teacher: "str | Path | nn.Module | Teacher | None" = None,
+    unlabelled: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train a network and leave its best weights in `out`/model.safetensors; the same call again resumes or
     returns.
 
     `weights` is "imagenet" (published ones), "none", a published name or a file. `head`, `halved`,
     `output_stride` and `size` are options of the task's head (`arch.heads`). `settings` override those
-    that are chosen for the data, the task and the weights. The result's `metric` names what is measured on
+    that are chosen for the data, the task and the weights. `teacher` is a run or file, or in Python any
+    module, whose answers are learned besides the labels, also on the images below the folder `unlabelled`.
+    The result's `metric` names what is measured on
     the val split (top1, mAP50, mIoU, recall1); it is there by that name, from 0 to 1.
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
     check_settings(settings)
+    check_guidance(teacher, unlabelled, settings)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     check_head(task, options)
     arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
     found = read_data(data, val, seed, task)
     plan = headed(arch, task, found.dataset, options)
     check_weights(plan, weights, Path(out))
+    guided = guidance(teacher, unlabelled, found.dataset, task)
     asked = {
         "verb": "train",
         "data": str(data),
@@ -74,10 +83,12 @@ def train(
         "val": val,
         "seed": seed,
         "settings": settings or {},
+        **asked_of(teacher, unlabelled),
     }
     run = open_run(Path(out), asked)
     found.write(run)
-    trained, card = train_in(run, found.dataset, plan, weights, seed, settings, may_lack=False)
+    guided.write(run)
+    trained, card = train_in(run, found.dataset, plan, weights, seed, settings, may_lack=False, guided=guided)
     metric = get(task).metric
     return {
         "task": task,
@@ -91,6 +102,7 @@ def train(
         "best_epoch": trained.epoch,
         "seconds": trained.seconds,
         "weights": card.weights,
+        **({"teacher": card.teacher} if card.teacher else {}),
     }
 
 
@@ -103,15 +115,17 @@ def train_in(
     settings: dict[str, Any] | None,
     *,
     may_lack: bool,
+    guided: Guidance = ALONE,
 ) -> tuple["Trained", Card]:
     """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
     from mobilenets import training
 
-    network, card = open_network(plan, dataset.labels, weights, seed, run, may_lack=may_lack)
+    told = guided.teacher.described if guided.teacher else ""
+    network, card = open_network(plan, dataset.labels, weights, seed, run, may_lack=may_lack, teacher=told)
     chosen = settings_for(card, dataset, seed, settings)
     mark(run, "train", "running")
     try:
-        trained = training.train(network, dataset, card, chosen, run)
+        trained = training.train(network, dataset, card, chosen, run, guided.teacher, guided.unlabelled)
     except Interrupted:
         mark(run, "train", "interrupted")
         raise

@@ -15,7 +15,7 @@ from mobilenets.data.augment import may_flip
 from mobilenets.data.cache import ImageCache, build_cache
 from mobilenets.data.dataset import Dataset, Sample
 from mobilenets.data.feeds import LabelledImages
-from mobilenets.tasks.task import Choices, Judged, run_over
+from mobilenets.tasks.task import Choices, Judged, answers_of
 
 DIGITS = 6  # of a score that is shown or stored; float32 holds hardly more
 
@@ -29,9 +29,7 @@ class Classify:
 
     def train_feed(self, samples: Sequence[Sample], card: Card, settings: Choices) -> LabelledImages:
         """Images and their classes."""
-        flip = may_flip(card.labels) if settings.flip is None else settings.flip
-        return LabelledImages(*images(samples, card), card.preprocess.crop, settings.augment,
-                              settings.erasing, flip)  # fmt: skip
+        return varied(samples, card, settings, card.labels)
 
     def val_feed(self, samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]]:
         """Images and their classes."""
@@ -57,10 +55,9 @@ class Classify:
     ) -> Judged | None:
         """Mean cross-entropy and top-1."""
         cache, labels = held
-        found: list[Tensor] = []
-        if not run_over(network, cache, card.preprocess, lambda _, out: found.append(out.cpu()), stop=stop):
+        if (logits := answers_of(network, cache, card.preprocess, stop)) is None:
             return None
-        logits, truth = torch.cat(found), torch.tensor(labels)
+        truth = torch.tensor(labels)
         top1 = Scored(logits.numpy(), truth.numpy()).top1
         return Judged(loss(logits, truth).item(), {"top1": top1})
 
@@ -84,6 +81,16 @@ def images(samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]
     """Decoded images and their classes. Raises DataError, StorageError."""
     cache = build_cache([sample.path for sample in samples], card.preprocess)
     return cache, [sample.label for sample in samples]
+
+
+def varied(samples: Sequence[Sample], card: Card, settings: Choices, names: Sequence[str]) -> LabelledImages:
+    """Images, varied as the settings say, and their classes; `names` of classes say whether to mirror.
+
+    Raises DataError, StorageError.
+    """
+    flip = may_flip(names) if settings.flip is None else settings.flip
+    cache, labels = images(samples, card)
+    return LabelledImages(cache, labels, card.preprocess.crop, settings.augment, settings.erasing, flip)
 
 
 def loss(logits: Tensor, targets: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None) -> Tensor:

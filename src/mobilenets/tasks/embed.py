@@ -12,13 +12,12 @@ from torch.nn import functional as F
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Embedder
 from mobilenets.base.errors import ArchError, DataError, UnknownName, needs
-from mobilenets.data.augment import may_flip
 from mobilenets.data.cache import ImageCache
 from mobilenets.data.dataset import Dataset, Sample
 from mobilenets.data.feeds import LabelledImages
 from mobilenets.nn import Network
-from mobilenets.tasks.classify import images
-from mobilenets.tasks.task import Choices, Judged, run_over
+from mobilenets.tasks.classify import images, varied
+from mobilenets.tasks.task import Choices, Judged, answers_of
 
 LOSSES = ("softmax", "classify", "arcface", "proxy_anchor", "multi_similarity", "supcon")
 KS = (1, 5, 10)  # of recall
@@ -44,10 +43,7 @@ class Embed:
 
     def train_feed(self, samples: Sequence[Sample], card: Card, settings: Choices) -> LabelledImages:
         """Images and their classes. Without classes on the card, folders' names say whether to mirror."""
-        names = sorted({sample.path.parent.name for sample in samples})
-        flip = may_flip(names) if settings.flip is None else settings.flip
-        return LabelledImages(*images(samples, card), card.preprocess.crop, settings.augment,
-                              settings.erasing, flip)  # fmt: skip
+        return varied(samples, card, settings, sorted({sample.path.parent.name for sample in samples}))
 
     def val_feed(self, samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]]:
         """Images and their classes. Raises DataError where no class has two images to find each other."""
@@ -78,10 +74,9 @@ class Embed:
     ) -> Judged | None:
         """Recall and mAP@R of the held-out images among each other; the loss is what mAP@R lacks of 1."""
         cache, labels = held
-        found: list[Tensor] = []
-        if not run_over(network, cache, card.preprocess, lambda _, out: found.append(out.cpu()), stop=stop):
+        if (vectors := answers_of(network, cache, card.preprocess, stop)) is None:
             return None
-        metrics = retrieval(torch.cat(found).numpy(), np.asarray(labels))
+        metrics = retrieval(vectors.numpy(), np.asarray(labels))
         return Judged(1 - metrics["map_at_r"], metrics)
 
 

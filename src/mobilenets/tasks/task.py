@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
@@ -110,3 +110,12 @@ def run_over(
         return True
     finally:
         network.train(training)
+
+
+def answers_of(
+    network: nn.Module, cache: ImageCache, record: Preprocess, stop: Callable[[], bool] | None
+) -> Tensor | None:
+    """What a network of one output gives for all images, on the processor; None when it was stopped."""
+    found: list[Tensor] = []
+    whole = run_over(network, cache, record, lambda _, out: found.append(out.cpu()), stop=stop)
+    return torch.cat(found) if whole else None

@@ -116,7 +116,7 @@ def of_boxes(outputs: Any, taught: Any, head: SSDLite, temperature: float) -> Te
         each = _of_single_classes(logits, known, temperature).sum(dim=2)
     rest = (1 - thing) * each
     rank = rest.detach().argsort(dim=1, descending=True).argsort(dim=1)
-    hard = rank < NEGATIVES * thing.sum(dim=1, keepdim=True).clamp(min=1)
+    hard = rank < (NEGATIVES * thing.sum(dim=1, keepdim=True)).round().clamp(min=1)
     moved = F.smooth_l1_loss(offsets, wanted, reduction="none").sum(dim=2)
     loss: Tensor = ((thing * (each + moved)).sum() + rest[hard].sum()) / thing.sum().clamp(min=1)
     return loss

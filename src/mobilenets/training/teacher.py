@@ -85,6 +85,7 @@ class Teaching:
         self, teacher: Teacher, card: Card, device: torch.device, layout: torch.memory_format
     ) -> None:
         """Get ready to teach the network of `card`. Raises UsageError where the teacher does not suit it."""
+        check_suits(teacher, card.task, card.labels)
         self.teacher = teacher
         self.module = deepcopy(teacher.module).to(device).eval().requires_grad_(False)
         self.module.to(memory_format=layout)
@@ -95,7 +96,7 @@ class Teaching:
             _refuse_head(teacher, teacher.module, card)
         else:
             side = card.preprocess.crop
-            _refuse_answer(self.lesson(torch.zeros(2, 3, side, side, device=device))[0], teacher, card)
+            _refuse_answer(self._tried(torch.zeros(2, 3, side, side, device=device)), teacher, card)
 
     @property
     def strides(self) -> dict[int, int]:
@@ -118,6 +119,16 @@ class Teaching:
         else:
             answers, seen = self.module(x), {}
         return self._ordered(answers), seen
+
+    def _tried(self, x: Tensor) -> Any:
+        """The outputs of a module that may be anything. Raises UsageError where it takes no such images."""
+        try:
+            return self.lesson(x)[0]
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = shown(" ".join(str(error).split()))
+            raise UsageError(
+                f"the teacher {self.teacher.name} does not take images of shape {tuple(x.shape)}: {reason}"
+            ) from error
 
     def _ordered(self, answers: Any) -> Any:
         """Outputs with the classes of the student alone, in its order."""
@@ -157,22 +168,31 @@ def _renormalised(card: Card, teacher: Teacher, device: torch.device) -> tuple[T
     return scale.float().to(device), shift.float().to(device)
 
 
-def _order(teacher: Teacher, card: Card, device: torch.device) -> Tensor | None:
-    """Where the teacher has each output of the student, by the names of the classes; None where they agree.
+def check_suits(teacher: Teacher, task: str, labels: Sequence[str]) -> None:
+    """Raise UsageError for a teacher of another task, or without one of the classes; it may have more."""
+    own = teacher.module.arch.head.task if isinstance(teacher.module, Network) else task
+    if own != task:
+        raise UsageError(f"the teacher {teacher.name} was made to {own}, the student is to {task}")
+    if teacher.card and task != "embed":  # vectors name no classes
+        _places(teacher, teacher.card, labels)
 
-    Raises UsageError for a class that it does not know, or knows twice.
-    """
+
+def _places(teacher: Teacher, card: Card, labels: Sequence[str]) -> list[int]:
+    """Where the teacher, whose card it is, has each class. Raises UsageError for one that it has not once."""
+    if tuple(labels) == card.labels:
+        return list(range(len(labels)))
+    for label in labels:
+        if (count := card.labels.count(label)) != 1:
+            fault = f"the class {shown(label)} {count} times" if count else f"no class {shown(label)}"
+            raise UsageError(f"the teacher {teacher.name} has {fault}; give one trained on these classes")
+    return [card.labels.index(label) for label in labels]
+
+
+def _order(teacher: Teacher, card: Card, device: torch.device) -> Tensor | None:
+    """Where the teacher has each output of the student, by the classes' names; None where they agree."""
     if teacher.card is None or teacher.card.labels == card.labels:
         return None
-    places = []
-    for label in card.labels:
-        if (count := teacher.card.labels.count(label)) != 1:
-            fault = f"has the class {shown(label)} {count} times" if count else f"has no class {shown(label)}"
-            raise UsageError(
-                f"the teacher {teacher.name} {fault}; give one that was trained on these classes"
-            )
-        places.append(teacher.card.labels.index(label))
-    head = teacher.card.arch.head
+    places, head = _places(teacher, teacher.card, card.labels), teacher.card.arch.head
     if isinstance(head, SSDLite) and head.scoring == "softmax":
         places = [0, *(place + 1 for place in places)]  # background stays in front
     return torch.tensor(places, device=device)
@@ -181,8 +201,6 @@ def _order(teacher: Teacher, card: Card, device: torch.device) -> Tensor | None:
 def _refuse_head(teacher: Teacher, network: Network, card: Card) -> None:
     """Raise UsageError unless the heads of teacher and student answer the same question."""
     own, other = card.arch.head, network.arch.head
-    if own.task != other.task:
-        raise UsageError(f"the teacher {teacher.name} was made to {other.task}, the student to {own.task}")
     if teacher.card is None and own.classes != other.classes:
         raise UsageError(
             f"the teacher {teacher.name} has {other.classes} classes, the student {own.classes}; "

@@ -1,0 +1,76 @@
+"""The last stage of `fit` and `adapt`: the file is exported, and what it reaches is measured on the file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import card as cards
+from mobilenets.base.run import Run
+from mobilenets.jobs.start import command
+from mobilenets.jobs.subject import SUFFIX, sample_pixels
+
+if TYPE_CHECKING:
+    from mobilenets.data.dataset import Dataset
+    from mobilenets.jobs.score import Scored
+    from mobilenets.runtimes import Target
+
+LATENCY_SECONDS = 3.0
+
+
+def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | None) -> dict[str, Any]:
+    """Export the run's model, then measure the file itself: its metric on the held-out images, its latency on
+    the target.
+
+    Where the target is another device, the file is scored in the same runtime on this machine: `scored_on`.
+    """
+    import torch
+
+    from mobilenets.bench import measure
+    from mobilenets.exporters import export, write_card
+    from mobilenets.jobs.score import score
+    from mobilenets.nn import load_model
+    from mobilenets.runtimes import open_session, parse_target
+    from mobilenets.tasks import get
+
+    network, card = load_model(run.weights)
+    samples = dataset.split(dataset.held_out)
+    path = run.exports / f"model{SUFFIX[target.runtime]}"
+    exported = export(network, card, path, target.runtime,
+                      sample_pixels(card.preprocess, [sample.path for sample in samples]))  # fmt: skip
+    session = open_session(path, target)
+    scored = score(session, dataset, dataset.held_out, path.name)
+    timing = measure(session, seconds=LATENCY_SECONDS)
+    in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
+    metric = get(card.task).metric
+    write_card(path, cards.with_metric(exported.card, metric, scored.value, len(samples), dataset.held_out))
+    parity = exported.parity
+    return {
+        "task": card.task,
+        "artifact": path.relative_to(run.folder).as_posix(),
+        "outputs": exported.card.outputs,
+        "metric": metric,
+        "value": scored.value,
+        "n": len(samples),
+        "split": dataset.held_out,
+        "target": str(target),
+        "latency_ms": timing.median_ms,
+        "latency": timing.as_dict(),
+        "scored_on": str(target.here),
+        "budget_ms": budget_ms,
+        "met": None if budget_ms is None else timing.median_ms <= budget_ms,
+        "weights": card.weights,
+        **({"teacher": card.teacher} if card.teacher else {}),
+        "torch_value": score(in_torch, dataset, dataset.held_out).value,
+        "parity": {"n": parity.n, "max_abs": parity.max_abs, "agreement": parity.agreement},
+        **_judgement(scored, samples, dataset.root),
+        "command": command(),
+    }
+
+
+def _judgement(scored: "Scored", samples: Sequence[Any], root: Path) -> dict[str, Any]:
+    """What the task has to say of the held-out images."""
+    from mobilenets.tasks import classify
+
+    if isinstance(scored, classify.Scored):
+        return {"confusion": scored.confusion(), "predictions": scored.predictions(samples, root)}
+    return scored.document()
