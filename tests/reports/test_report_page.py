@@ -232,3 +232,36 @@ def test_the_summary_is_a_plain_table(tmp_path):
     for words in ("model.tflite", "85.0 % of 60 test images", "4.32 ms on litert:cpu:1", "5 ms: meets",
                   "3,000,000 bytes", "2,236,682", "55,021,952"):  # fmt: skip
         assert words in text, words
+
+
+def test_an_adaptation_and_both_ways_are_told(tmp_path):
+    run = fit_folder(tmp_path / "run", TEN)
+    before, after = {"blocks.1.hidden": 96, "blocks.2.out": 24}, {"blocks.1.hidden": 48, "blocks.2.out": 24}
+
+    def point(cost, metric, widths):
+        return {"cost": cost, "metric": metric, "loss": 0.4, "widths": widths}
+
+    chosen = point(2.9, 0.83, after)
+    rounds = [
+        {"round": 1, "name": "blocks.1.hidden-48", "fine_tuned": 2, "proposals": [{}] * 7, "chosen": chosen}
+    ]
+    run.adaptation.write_text(
+        json.dumps(
+            {"resource": "latency", "unit": "ms", "budget": 3.0, "reached": 2.9, "error_percent": 2.5,
+             "start": point(5.0, 0.86, before), "rounds": rounds, "images": {"all": 2560, "lineage": 1280},
+             "layers": [{"name": "blocks.1 inverted", "before": 2.0, "after": 1.0}]}
+        )
+    )  # fmt: skip
+    arch = json.loads(run.arch.read_text())
+    run.ways.write_text(
+        json.dumps(
+            {"kept": "adapted",
+             "ways": [{"way": way, "arch": arch, "params": 1, "macs": 2, "metric": {"value": value, "n": 20}}
+                      for way, value in (("fits", 0.8), ("adapted", 0.83))]}
+        )
+    )  # fmt: skip
+    text = opened(run).text
+    for words in ("From 5 to 2.9 ms for a budget of 3, in 1 round.", "blocks.1.hidden-48",
+                  "mean error of 2.5 %", "the next larger one, adapted · kept", "the largest that fits", "80.0 %"):  # fmt: skip
+        assert words in text, words
+    assert {"path.svg", "widths.svg", "layers.svg"} <= {path.name for path in run.plots.iterdir()}

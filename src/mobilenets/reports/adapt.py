@@ -9,8 +9,32 @@ from mobilenets.reports.wording import metric
 LONGEST = 60  # widths or layers that one figure can hold legibly; of more, those that changed most
 
 
+SAID = {"fits": "the largest that fits", "adapted": "the next larger one, adapted"}
+
+
 def section(facts: Facts) -> dict[str, Any]:
-    """What the page shows of adapt.json; nothing where there is none."""
+    """What the page shows of both ways of `fit`, and of adapt.json; nothing where there is neither."""
+    return {"ways": _ways(facts), **_path(facts)}
+
+
+def _ways(facts: Facts) -> list[dict[str, Any]]:
+    """What both ways came to, as rows."""
+    return [
+        {
+            "said": SAID.get(one["way"], one["way"]),
+            "kept": one["way"] == facts.ways.get("kept"),
+            "network": one["arch"].get("name", ""),
+            "params": one["params"],
+            "macs": one["macs"],
+            "metric": one["metric"].get("value"),
+            "n": one["metric"].get("n"),
+        }
+        for one in facts.ways.get("ways", [])
+    ]
+
+
+def _path(facts: Facts) -> dict[str, Any]:
+    """The path of the adaptation whose network was kept."""
     adapted = facts.adaptation
     if not adapted:
         return {"adapted": None}

@@ -29,6 +29,7 @@ class Facts:
     card: dict[str, Any] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
     adaptation: dict[str, Any] = field(default_factory=dict)
+    ways: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Row, ...] = ()
     arch: Arch | None = None
@@ -137,6 +138,7 @@ def gather(run: Run) -> Facts:
         card=_document(run.card),
         choice=_document(run.candidates),
         adaptation=_document(run.adaptation),
+        ways=_document(run.ways),
         result=_document(run.result),
         metrics=tuple(_rows(run.metrics)),
         arch=loads(run.arch.read_bytes()) if run.arch.exists() else None,
