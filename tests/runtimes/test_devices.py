@@ -58,8 +58,12 @@ def test_a_file_is_copied_once_and_taken_off_again(devices, tmp_path, target):
     for _ in range(3):
         file.lap(1, 0, 1)
     assert devices.files() == {"benchmark_model", "model.tflite"}
+    asked = [words[-1] for words in devices.calls("adb") + devices.calls("ssh")]
+    assert sum("mkdir" in script for script in asked) == 2, "for the program and for the file"
     file.close()
     assert devices.files() == {"benchmark_model"}
+    file.lap(1, 0, 1)  # copied anew
+    file.close()
     before = len(devices.calls("adb")) + len(devices.calls("ssh"))
     on(target, tmp_path / "model.tflite")
     words = (devices.calls("adb") + devices.calls("ssh"))[before:]
