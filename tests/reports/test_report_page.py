@@ -262,6 +262,7 @@ def test_an_adaptation_and_both_ways_are_told(tmp_path):
     )  # fmt: skip
     text = opened(run).text
     for words in ("From 5 to 2.9 ms for a budget of 3, in 1 round.", "blocks.1.hidden-48",
-                  "mean error of 2.5 %", "the next larger one, adapted · kept", "the largest that fits", "80.0 %"):  # fmt: skip
+                  "mean error of 2.5 %", "the next larger one, adapted · kept", "the largest that fits",
+                  "80.0 %"):  # fmt: skip
         assert words in text, words
     assert {"path.svg", "widths.svg", "layers.svg"} <= {path.name for path in run.plots.iterdir()}
