@@ -11,7 +11,7 @@ from mobilenets.runtimes import parse_target
 class Player:
     """A session that takes so many ms in turn, and notes when it ran."""
 
-    target = parse_target("litert:cpu:2")
+    target = parse_target("litert:cpu:2")  # with one thread, sleeping would not count
 
     def __init__(self, times, log=None, name=""):
         self.times, self.name = times, name
@@ -51,3 +51,20 @@ def test_turns_are_bounded(terms, turns):
     player = Player([0])
     in_bursts({"": player}, seconds=seconds, least=least, most=most)
     assert player.count == turns * (1 + BURST)
+
+
+class Waiter(Player):
+    """One thread that calculates for 2 ms and now and then waits 20 ms for others."""
+
+    target = parse_target("litert:cpu:1")
+
+    def invoke(self):
+        super().invoke()
+        end = time.thread_time() + 0.002
+        while time.thread_time() < end:
+            pass
+
+
+def test_what_one_thread_waits_does_not_count():
+    found = in_bursts({"": Waiter([20])}, seconds=0, least=3)[""]
+    assert 1.9 < found.median_ms < 6

@@ -308,7 +308,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path):
     subprocess.run(words, check=True)
     after = read_table(path)
     assert set(pieces(SMALL)) <= set(after.pieces)
-    assert len(after.networks) == 2
+    assert after.networks
     assert {piece: after.pieces[piece] for piece in before.pieces} == before.pieces
 
 
