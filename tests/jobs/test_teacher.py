@@ -92,6 +92,7 @@ def test_every_task_has_its_lessons(task, lay, shapes, loose, tmp_path):
     assert 0 <= result[result["metric"]] <= 1
 
 
+@pytest.mark.slow
 def test_fit_takes_a_teacher_and_says_so(known, shapes, tmp_path):
     out = tmp_path / "student"
     result = fit(shapes, budget="50ms", out=out, settings=FAST, teacher=known, **ASKED)

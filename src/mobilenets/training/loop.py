@@ -102,14 +102,17 @@ def train(
     if not is_finished(progress, metric, settings):
         feeds = _feeds(parts)
         held = Held(parts.task.val_feed(dataset.val, card), len(dataset.val))
-        with Log(run, progress.history, metric, writes) as log, progress_bar() as bar:
+        with (
+            stop_wish() as wish,
+            Log(run, progress.history, metric, writes) as log,
+            progress_bar() as bar,
+        ):
             shown = bar.add_task("training", total=settings.epochs * parts.steps)
-            with stop_wish() as wish:
-                while not is_finished(progress, metric, settings):
-                    bar.update(shown, description=_headline(progress.history, metric, settings))
-                    _train_epoch(parts, feeds, keeper, wish, lambda done: bar.update(shown, completed=done))
-                    _end_epoch(parts, held, keeper, wish)
-                    log.epoch_ended(progress.history)
+            while not is_finished(progress, metric, settings):
+                bar.update(shown, description=_headline(progress.history, metric, settings))
+                _train_epoch(parts, feeds, keeper, wish, lambda done: bar.update(shown, completed=done))
+                _end_epoch(parts, held, keeper, wish)
+                log.epoch_ended(progress.history)
     if writes:
         _publish(run)
     parts.accelerator.wait_for_everyone()

@@ -108,15 +108,13 @@ def prepare(
     task = tasks.get(card.task)
     _refuse(settings, task.name, teacher, unlabelled)
     _set(network, settings)
-    criterion, teaching = task.criterion(card, settings, dataset), None
-    if teacher is not None:
-        teaching = Teaching(as_teacher(teacher), card, accelerator.device, layout(settings))
+    teaching = _teaching(teacher, card, settings, accelerator.device)
+    criterion = task.criterion(card, settings, dataset)
+    if teaching:
         criterion = _distilled(criterion, teaching, network, settings)
-        card = replace(card, teacher=card.teacher or teaching.teacher.described)
     watched = isinstance(criterion, Distilled) and criterion.projections
-    model, prepared = accelerator.prepare(
-        Watched(network) if watched else network, build_optimiser(network, criterion, settings)
-    )
+    learner = Watched(network) if watched else network
+    model, prepared = accelerator.prepare(learner, build_optimiser(network, criterion, settings))
     learns = any(True for _ in criterion.parameters())  # torch shares nothing else between processes
     loss = accelerator.prepare(criterion) if learns else criterion.to(accelerator.device)
     world, rank, n = accelerator.num_processes, accelerator.process_index, len(dataset.train)
@@ -124,7 +122,7 @@ def prepare(
         accelerator=accelerator,
         task=task,
         settings=settings,
-        card=card,
+        card=replace(card, teacher=card.teacher or teaching.teacher.described) if teaching else card,
         network=network,
         model=model,
         criterion=criterion,
@@ -168,6 +166,13 @@ def _refuse(settings: Settings, task: str, teacher: object, unlabelled: Sequence
         raise UsageError(
             "nothing is learned from the teacher with distil_weight and distil_features 0; set one"
         )
+
+
+def _teaching(
+    teacher: Teacher | nn.Module | None, card: Card, settings: Settings, device: torch.device
+) -> Teaching | None:
+    """The teacher at work, where there is one. Raises UsageError."""
+    return None if teacher is None else Teaching(as_teacher(teacher), card, device, layout(settings))
 
 
 def _distilled(own: nn.Module, teaching: Teaching, network: Network, settings: Settings) -> Distilled:
