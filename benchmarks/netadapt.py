@@ -77,9 +77,16 @@ def main() -> None:
     parser.add_argument("case", choices=(*CASES, "summary"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that fine-tune side by side")
+    parser.add_argument(
+        "--lineage-only", action="store_true", help="leave out the longer training of the uniform network"
+    )
     parser.add_argument("--docs", action="store_true", help="keep this result in docs/netadapt.json")
     given = parser.parse_args()
-    result = summary() if given.case == "summary" else compared(given.case, given.seed, given.workers)
+    result = (
+        summary()
+        if given.case == "summary"
+        else compared(given.case, given.seed, given.workers, lineage_only=given.lineage_only)
+    )
     print(json.dumps(result, indent=2))
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a", encoding="utf-8") as file:
@@ -91,7 +98,7 @@ def main() -> None:
         )
 
 
-def compared(case: str, seed: int, workers: int) -> dict[str, Any]:
+def compared(case: str, seed: int, workers: int, *, lineage_only: bool) -> dict[str, Any]:
     """The adapted network beside the width multiplier's."""
     home = cache_folder() / "benchmarks" / f"netadapt-{case}-{seed}"
     start = trained(case, seed, home / "start")
@@ -118,7 +125,8 @@ def compared(case: str, seed: int, workers: int) -> dict[str, Any]:
         "start": judged(start, home),
         "adapted": judged(home / "adapted", home),
     }
-    for name, seen in (("lineage", images["lineage"] + long), ("all", images["all"] + long)):
+    for name in ("lineage",) if lineage_only else ("lineage", "all"):
+        seen = images[name] + long
         out = home / f"uniform-{name}"
         narrowed(start, arch, seen, seed, out)
         result[f"uniform, images of {name}"] = {"images": seen, **judged(out, home)}
@@ -263,10 +271,11 @@ def summary() -> dict[str, Any]:
 
 def _gains(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Points by which the adapted network is ahead."""
-    gains: dict[str, list[float]] = {
-        name: [100 * (row["adapted"]["value"] - row[f"uniform, images of {name}"]["value"]) for row in rows]
-        for name in ("lineage", "all")
-    }
+    gains: dict[str, list[float]] = {}
+    for name in ("lineage", "all"):
+        both = [(row["adapted"], row[key]) for row in rows if (key := f"uniform, images of {name}") in row]
+        if both:
+            gains[name] = [100 * (ours["value"] - other["value"]) for ours, other in both]
     return {
         f"ahead of images of {name}": {
             "points": [round(one, 2) for one in points],
