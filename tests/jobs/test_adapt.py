@@ -73,6 +73,7 @@ def test_a_second_call_repeats_nothing_and_other_terms_are_refused(adapted, fitt
         adapt(fitted[0], budget="50% macs", out=out, **QUICK)
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant_it_ends_the_same(adapted, fitted, tmp_path):
     """Killed twice without warning, then let run: the same networks, bit for bit."""
     first, out = adapted[0], tmp_path / "run"

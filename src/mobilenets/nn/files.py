@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
@@ -42,9 +43,11 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not Path(path).is_file():
         raise WeightsError(f"{path} does not exist; give a .safetensors file")
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        content = Path(path).read_bytes()  # safe_open opens it twice, and a training may replace it between
+        tensors = from_bytes(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return tensors, header.get("__metadata__") or {}
+    except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(
             f"{path} is not a whole .safetensors file ({error}); copy or make it again"
         ) from error
