@@ -1,10 +1,12 @@
 """`mobilenets fit`: from a folder of images and a latency budget to a verified file for a phone."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import UsageError
 from mobilenets.base.files import read_json, write_json
@@ -29,6 +31,7 @@ from mobilenets.jobs.verify import verify
 if TYPE_CHECKING:
     from torch import nn
 
+    from mobilenets.data.dataset import Dataset
     from mobilenets.training import Teacher
 
 
@@ -68,75 +71,74 @@ def fit(
     on the test split (val where there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
     """
-    from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
     check_task(task)
-    budget_ms, wanted = parse_budget(budget), parse_target(target)
-    _check(model, width, resolution, dialect, weights, margin)
+    limit = Budget(parse_budget(budget), parse_target(target), margin)
+    pins = Pins(model, width, resolution, dialect)
+    options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
+    _check(pins, weights, margin)
     check_settings(settings)
     check_guidance(teacher, unlabelled, settings)
-    options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     check_head(task, options)
-    pins = Pins(model, width, resolution, dialect)
-    asked = {
-        "verb": "fit",
-        "data": str(data),
-        "task": task,
-        "budget": budget,
-        "target": target,
-        "margin": margin,
-        **asdict(pins),
-        **options,
-        "weights": weights,
-        "val": val,
-        "seed": seed,
-        "settings": settings or {},
-        **asked_of(teacher, unlabelled),
-        **({} if adapt else {"adapt": False}),
-    }
+    asked = {"verb": "fit", "data": str(data), "task": task, "budget": budget, "target": target,
+             "margin": margin, **asdict(pins), **options, "weights": weights, "val": val, "seed": seed,
+             "settings": settings or {}, **asked_of(teacher, unlabelled),
+             **({} if adapt else {"adapt": False})}  # fmt: skip
     found = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, found.dataset, task)
-    planned, sides = partial(headed, task=task, dataset=found.dataset, options=options), RESOLUTIONS[task]
-    if weights not in ("imagenet", "none"):
-        pinned = find(str(model), width, resolution or sides[0], dialect=dialect)
-        check_weights(planned(pinned), weights, Path(out))
+    planned = partial(headed, task=task, dataset=found.dataset, options=options)
+    _check_fit(planned, pins, weights, Path(out), RESOLUTIONS[task][0])
     run = open_run(Path(out), asked)
     found.write(run)
     guided.write(run)
-    dataset = found.dataset
     mark(run, "choose", "running")
-    limit = Budget(budget_ms, wanted, margin)
-    plan = choose(run, limit, pins, planned, sides)
+    plan = choose(run, limit, pins, planned, RESOLUTIONS[task])
 
     def trained(place: Run, plan: Plan) -> None:
         """Train a network on these terms."""
-        train_in(place, dataset, plan, weights, seed, settings, may_lack=True, guided=guided)
+        train_in(place, found.dataset, plan, weights, seed, settings, may_lack=True, guided=guided)
 
     if not run.ways.exists():
         trained(run, plan)
         if adapt and (other := ways.larger(run, limit, pins, planned)):
             ways.both(run, other, limit, Material(str(data), task, val, seed), trained, seed)
     ways.keep(run)
-    if not run.result.exists():
-        mark(run, "verify", "running")
-        write_json(run.result, verify(run, dataset, wanted, budget_ms))
-    mark(run, "report", "running")
-    write_report(run)
-    mark(run, "report", "done")
-    return _summary(run)
+    return _finished(run, found.dataset, limit)
 
 
-def _check(model: str | None, width: float | None, resolution: int | None, dialect: str | None, weights: str,
-           margin: float) -> None:  # fmt: skip
-    """Refuse what cannot work before anything is written. Raises UsageError, UnknownName."""
+def _check(pins: Pins, weights: str, margin: float) -> None:
+    """Refuse what cannot work before anything is read. Raises UsageError, UnknownName."""
     if not 0 <= margin < 1:
         raise UsageError(
             f"margin must be from 0 to below 1, got {margin}; 0.1 keeps a tenth of the budget free"
         )
-    if model is None and (Path(weights).is_file() or weights not in ("imagenet", "none")):
+    if pins.model is None and (Path(weights).is_file() or weights not in ("imagenet", "none")):
         raise UsageError(f"--weights {weights} fits one network only; say which with --model")
-    find(model or next(iter(FAMILIES)), width, resolution or 224, dialect=dialect)
+    find(pins.model or next(iter(FAMILIES)), pins.width, pins.resolution or 224, dialect=pins.dialect)
+
+
+def _check_fit(planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: Path, side: int) -> None:
+    """Refuse weights that are not of the pinned network, at `side` pixels where none are pinned.
+
+    Raises WeightsError.
+    """
+    if weights not in ("imagenet", "none"):
+        pinned = find(str(pins.model), pins.width, pins.resolution or side, dialect=pins.dialect)
+        check_weights(planned(pinned), weights, out)
+
+
+def _finished(run: Run, dataset: "Dataset", limit: Budget) -> dict[str, Any]:
+    """Export and measure, write the report, and say what came of it."""
+    from mobilenets.reports import write_report
+
+    if not run.result.exists():
+        mark(run, "verify", "running")
+        write_json(run.result, verify(run, dataset, limit.target, limit.ms))
+    mark(run, "report", "running")
+    write_report(run)
+    mark(run, "report", "done")
+    return _summary(run)
 
 
 def _summary(run: Run) -> dict[str, Any]:
