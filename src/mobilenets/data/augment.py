@@ -1,7 +1,7 @@
 """Random variations of training images, by name, with torchvision's transforms on uint8."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -43,12 +43,16 @@ def augmentation(name: str, size: int, erasing: float = 0.0, flip: bool = True) 
     steps.append(v2.Lambda(Tensor.contiguous))
     if name == "strong":
         steps.append(v2.TrivialAugmentWide())
+    return cast("Transform", v2.Compose([*steps, *_recoloured(name, erasing)]))
+
+
+def _recoloured(name: str, erasing: float) -> Iterator[torch.nn.Module]:
+    """What comes last: other colours in the stronger ones, and perhaps a grey rectangle."""
     if name in ("standard", "strong"):
         jitter = v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25)
-        steps.append(v2.RandomApply([jitter], p=0.5))
+        yield v2.RandomApply([jitter], p=0.5)
     if erasing:
-        steps.append(v2.RandomErasing(erasing, scale=(0.02, 0.2), value=GREY))
-    return cast("Transform", v2.Compose(steps))
+        yield v2.RandomErasing(erasing, scale=(0.02, 0.2), value=GREY)
 
 
 # How much smaller or larger scenes are shown, at most.
@@ -72,12 +76,7 @@ def scene_augmentation(name: str, side: int, erasing: float = 0.0, flip: bool = 
     steps: list[torch.nn.Module] = [RandomWindow(side, ZOOMS[name], RATIO)]
     if flip:
         steps.append(v2.RandomHorizontalFlip())
-    if name in ("standard", "strong"):
-        jitter = v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25)
-        steps.append(v2.RandomApply([jitter], p=0.5))
-    if erasing:
-        steps.append(v2.RandomErasing(erasing, scale=(0.02, 0.2), value=GREY))
-    return cast("Callable[..., Any]", v2.Compose(steps))
+    return cast("Callable[..., Any]", v2.Compose([*steps, *_recoloured(name, erasing)]))
 
 
 class RandomWindow(v2.Transform):  # type: ignore[misc]  # torchvision has no types
