@@ -11,7 +11,7 @@ import pytest
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.widths import widths
-from mobilenets.base.errors import BudgetError, ConfigMismatch, RunError, UnknownName, UsageError
+from mobilenets.base.errors import BudgetError, ConfigMismatch, UnknownName, UsageError
 from mobilenets.base.files import read_json, sha256
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
@@ -144,7 +144,8 @@ def test_a_weights_file_needs_its_images(fitted, tmp_path):
         ({"budget": "60% macs", "choice": "worst"}, UnknownName, "worst"),
         ({"budget": "60% macs", "images": 0}, UsageError, "must be at least 1"),
         ({"budget": "60%", "target": "litert:gpu:1"}, UnknownName, "gpu"),
-        ({"budget": "60% macs", "teacher": "nobody"}, RunError, "not a run folder"),
+        ({"budget": "60% macs", "teacher": "nobody"}, UsageError, "neither a run folder nor"),
+        ({"budget": "99.5% macs"}, UsageError, "as it is; give a smaller budget"),
     ],
 )
 def test_bad_input_is_one_line(given, error, message, fitted, tmp_path):

@@ -3,13 +3,15 @@
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mobilenets.base.errors import ConfigMismatch, RunError, shown
+from mobilenets.base.errors import ConfigMismatch, Interrupted, MobilenetsError, RunError, shown
 from mobilenets.base.files import read_json, write_json, write_text
 
 PACKAGES = (
@@ -173,6 +175,22 @@ def mark(run: Run, stage: str, state: str, **facts: Any) -> None:
     """Write status.json: the stage, its state (running, done, failed, interrupted) and when."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(run.status, {"stage": stage, "state": state, "time": now, **facts})
+
+
+@contextmanager
+def marked(run: Run, stage: str) -> Iterator[dict[str, Any]]:
+    """Have status.json say how a stage goes and ends; what is put into the dict is told with its end."""
+    mark(run, stage, "running")
+    facts: dict[str, Any] = {}
+    try:
+        yield facts
+    except Interrupted:
+        mark(run, stage, "interrupted")
+        raise
+    except MobilenetsError as error:
+        mark(run, stage, "failed", reason=str(error))
+        raise
+    mark(run, stage, "done", **facts)
 
 
 def read(path: Path, fallback: Any = None) -> Any:

@@ -1,7 +1,6 @@
 """`mobilenets adapt`: a trained network made narrower until it meets a budget, by NetAdapt."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,19 +10,21 @@ from mobilenets.arch import codec
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.base.errors import Interrupted, MobilenetsError, RunError, UsageError, shown
+from mobilenets.base.errors import RunError, UsageError, shown
 from mobilenets.base.files import write_json, write_text
-from mobilenets.base.run import Run, find_run, mark, open_run, read, read_config
+from mobilenets.base.run import Run, find_run, mark, marked, open_run, read, read_config
 from mobilenets.jobs.adaptation import document, line
 from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.resource import Meter, meter
-from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds, teacher_from
+from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds
 from mobilenets.jobs.start import check_settings, command, read_data
+from mobilenets.jobs.teacher import guidance, opened
 from mobilenets.jobs.verify import verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
+    from mobilenets.training import Teacher
 
 
 def adapt(
@@ -65,7 +66,8 @@ def adapt(
     search = Search(rules, images, importance, workers)
     parse_target(target)
     check_settings(settings)
-    guide = weights_of(Path(teacher)) if teacher else None
+    if teacher is not None:
+        opened(teacher)
     weights, material = source(Path(model), data)
     run = open_run(
         Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted"),
@@ -88,7 +90,7 @@ def adapt(
     )
     dataset = adapt_in(
         run, weights, material, goal, target, search,
-        table=Path(table) if table else None, teacher=guide, seed=seed, settings=settings,
+        table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,
     )  # fmt: skip
     return _finish(run, dataset, goal, target)
 
@@ -102,7 +104,7 @@ def adapt_in(
     search: Search,
     *,
     table: Path | None = None,
-    teacher: Path | None = None,
+    teacher: str | Path | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> "Dataset":
@@ -116,27 +118,28 @@ def adapt_in(
     found.write(run)
     network, card = load_model(weights)
     _refuse_other_labels(card, found.dataset, weights)
+    guide = guidance(teacher, None, found.dataset, card.task).teacher
     mark(run, "measure", "running")
-    known = meter(goal, card.arch, target, table, run.folder / "measured.json")
+    known = meter(goal, card.arch, target, table, run.folder)
     start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
     budget = goal.of(start.cost)
-    if budget >= start.cost:
+    if start.cost <= budget * (1 + search.rules.tolerance):
         raise UsageError(
             f"{card.arch.name} takes {start.cost:.4g} {known.unit}, which meets {budget:.4g} as it is; "
             "give a smaller budget"
         )
     say(f"from {start.cost:.4g} to {budget:.4g} {known.unit}")
-    trial = Trial(material, search.images, search.importance, seed, teacher)
+    trial = Trial(material, search.images, search.importance, seed, str(teacher) if teacher else None)
     done: list[Round] = []
-    with _marked(run, "adapt"), rounds(run.folder / "rounds", trial, search.workers) as folder:
+    with marked(run, "adapt"), rounds(run.folder / "rounds", trial, search.workers) as folder:
         for one in netadapt(start, budget, search.rules, predict=known.predict, measure=known.measure,
                             screen=folder.screen, tune=folder.tune):  # fmt: skip
             done.append(one)
             folder.keep_only(one.number, one.name)
             write_json(run.adaptation, document(start, budget, known, search, done))
             say(line(one, known, material.task))
-    with _marked(run, "train"):
-        _long_tuning(run, done[-1].chosen.weights, found.dataset, teacher, seed, settings)
+    with marked(run, "train"):
+        _long_tuning(run, done[-1].chosen.weights, found.dataset, guide, seed, settings)
     return found.dataset
 
 
@@ -162,16 +165,6 @@ def source(model: Path, data: str | Path | None) -> tuple[Path, Material]:
     return run.weights, Material(str(data or config["data"]), config.get("task", "classify"), **split)
 
 
-def weights_of(model: Path) -> Path:
-    """The weights file of a run, or the file itself. Raises RunError."""
-    if model.is_file():
-        return model
-    run = find_run(model)
-    if not run.weights.exists():
-        raise RunError(f"{model} has no finished model yet; run its command again to go on")
-    return run.weights
-
-
 def _start(
     run: Run, weights: Path, judge: Callable[[], tuple[float, float]], known: Meter, arch: Arch
 ) -> Point:
@@ -185,7 +178,12 @@ def _start(
 
 
 def _long_tuning(
-    run: Run, weights: Path, dataset: "Dataset", teacher: Path | None, seed: int, given: dict[str, Any] | None
+    run: Run,
+    weights: Path,
+    dataset: "Dataset",
+    teacher: "Teacher | None",
+    seed: int,
+    given: dict[str, Any] | None,
 ) -> None:
     """Fine-tune what the rounds arrived at, in the run itself."""
     from mobilenets import training
@@ -197,10 +195,7 @@ def _long_tuning(
     write_text(run.arch, codec.dumps(card.arch, indent=2) + "\n")
     write_text(run.card, cards.dumps(card) + "\n")
     chosen = readapting(len(dataset.train), len(dataset.labels), card.task)
-    guide = teacher_from(teacher) if teacher else None
-    training.train(
-        network, dataset, card, override(chosen, **{"seed": seed, **(given or {})}), run, teacher=guide
-    )
+    training.train(network, dataset, card, override(chosen, **{"seed": seed, **(given or {})}), run, teacher)
 
 
 def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, Any]:
@@ -238,18 +233,3 @@ def _refuse_other_labels(card: Card, dataset: "Dataset", weights: Path) -> None:
             f"{weights} knows the classes {shown(', '.join(card.labels))}, the images have "
             f"{shown(', '.join(dataset.labels))}; give the images that it was trained on"
         )
-
-
-@contextmanager
-def _marked(run: Run, stage: str) -> Iterator[None]:
-    """Have status.json say how a stage goes."""
-    mark(run, stage, "running")
-    try:
-        yield
-    except Interrupted:
-        mark(run, stage, "interrupted")
-        raise
-    except MobilenetsError as error:
-        mark(run, stage, "failed", reason=str(error))
-        raise
-    mark(run, stage, "done")

@@ -102,7 +102,7 @@ def fit(
     if not run.ways.exists():
         trained(run, plan)
         if adapt and (other := ways.larger(run, limit, pins, planned)):
-            ways.both(run, other, limit, Material(str(data), task, val, seed), trained, seed)
+            ways.both(run, other, limit, Material(str(data), task, val, seed), trained, seed, settings)
     ways.keep(run)
     return _finished(run, found.dataset, limit)
 

@@ -1,15 +1,19 @@
 """What a network takes of the resource that is budgeted: predicted at once, and measured."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from mobilenets.arch import cost, lower
+from mobilenets.arch import codec, cost, lower
 from mobilenets.arch.spec import Arch
 from mobilenets.base.files import write_json
 from mobilenets.base.run import read
 from mobilenets.jobs.budget import Goal
+
+if TYPE_CHECKING:
+    from mobilenets.bench.predicting import Predictor
 
 UNITS = {"latency": "ms", "macs": "MACs", "params": "parameters", "memory": "bytes"}
 
@@ -35,15 +39,16 @@ class Meter:
         return UNITS[self.resource]
 
 
-def meter(goal: Goal, start: Arch, target: str, table: Path | None, kept: Path) -> Meter:
+def meter(goal: Goal, start: Arch, target: str, table: Path | None, folder: Path) -> Meter:
     """How to tell what networks narrower than `start` take.
 
     Latency is predicted from the table, which is built where it is not given, and measured against `start` in
-    turns, so that a machine that drifts does not count. Measurements are kept in the file `kept`.
+    turns, so that a machine that drifts does not count. The table and what was measured are kept in `folder`:
+    a command that is taken up again knows what it knew, whatever has become of the cache.
     Raises UsageError for a table of another target, ExportError, StorageError.
     """
     if goal.resource == "latency":
-        return _latency(start, target, table, kept)
+        return _latency(start, target, table, folder)
     return _counted(goal.resource)
 
 
@@ -68,28 +73,45 @@ def _peak(arch: Arch) -> float:
     return float(cost(arch).peak_bytes)
 
 
-def _latency(start: Arch, target: str, table: Path | None, kept: Path) -> Meter:
+def _latency(start: Arch, target: str, table: Path | None, folder: Path) -> Meter:
     """Milliseconds on a target."""
-    from mobilenets.bench.predicting import Predictor
-    from mobilenets.jobs.latency import table_for
     from mobilenets.jobs.measured import measured
 
-    predictor = Predictor(table_for([start], target, table))
-    times: dict[str, Any] = read(kept, {})
+    predictor, place = _predictor(start, target, table, folder / "table.json"), folder / "measured.json"
+    times: dict[str, float] = read(place, {})
+
+    def kept(arch: Arch, take: Callable[[], float]) -> float:
+        """What a network took when it was measured, which happens once."""
+        key = hashlib.sha256(codec.dumps(arch).encode()).hexdigest()[:24]
+        if key not in times:
+            times[key] = take()
+            write_json(place, times)
+        return times[key]
 
     def alone() -> float:
-        """Of the start, once."""
-        if "start" not in times:
-            times["start"] = measured([start], target)[0]["median_ms"]
-            write_json(kept, times)
-        return float(times["start"])
+        """Of the start."""
+        return float(measured([start], target)[0]["median_ms"])
+
+    def beside(arch: Arch) -> float:
+        """On the machine as fast as it was when the start was measured."""
+        before, now = (row["median_ms"] for row in measured([start, arch], target))
+        return kept(start, alone) * float(now) / float(before)
 
     def measure(arch: Arch) -> float:
-        """On the machine as fast as it was when the start was measured."""
-        if arch == start:
-            return alone()
-        before, now = (row["median_ms"] for row in measured([start, arch], target))
-        return alone() * float(now) / float(before)
+        """Of any network on the way."""
+        return kept(arch, alone if arch == start else lambda: beside(arch))
 
     error = 100 * predictor.correction.error if predictor.correction.left_out else None
     return Meter("latency", lambda arch: predictor.predict(arch).ms, measure, predictor.by_layer, error)
+
+
+def _predictor(start: Arch, target: str, table: Path | None, own: Path) -> "Predictor":
+    """The table of a run, or a copy of the one that is given or in the cache, which others may extend."""
+    from mobilenets.bench.predicting import Predictor
+    from mobilenets.bench.table import write_table
+    from mobilenets.bench.table_reading import read_table
+    from mobilenets.jobs.latency import table_for
+
+    if not own.exists():
+        write_table(table_for([start], target, table), own)
+    return Predictor(read_table(own))

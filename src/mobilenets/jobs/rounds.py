@@ -16,6 +16,7 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import UnknownName, UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
+from mobilenets.jobs.teacher import opened
 from mobilenets.nas.netadapt import Point, Proposal, Rules
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from mobilenets.data.dataset import Dataset
     from mobilenets.nn import Network
-    from mobilenets.training.teacher import Teacher
 
 IMPORTANCE = ("norm", "activation", "taylor")
 IMAGES = 1280  # of each short fine-tuning
@@ -74,8 +74,7 @@ class Trial:
     images: int
     importance: str
     seed: int
-    teacher: Path | None = None
-    threads: int = 0  # 0: as many as torch takes
+    teacher: str | None = None
 
 
 class Rounds:
@@ -184,8 +183,8 @@ def _tuned(
         dataset = trial.material.dataset()
         few = replace(dataset, train=_sample(dataset.train, trial, number))
         settings = replace(retuning(trial.images, len(few.train), card.task), seed=trial.seed + number)
-        teacher = teacher_from(trial.teacher) if trial.teacher else None
-        trained = training.train(network, few, card, settings, run, teacher=teacher)
+        teacher = opened(trial.teacher) if trial.teacher else None
+        trained = training.train(network, few, card, settings, run, teacher)
         row = trained.history[trained.epoch - 1]
         write_json(
             run.result, {"metric": trained.metric, "loss": row["val_loss"], "seconds": trained.seconds}
@@ -193,15 +192,6 @@ def _tuned(
         shutil.rmtree(run.last.parent)
     result = read_json(run.result)
     return result["metric"], result["loss"]
-
-
-def teacher_from(weights: Path) -> "Teacher":
-    """A network of ours, to learn from."""
-    from mobilenets.nn import load_model
-    from mobilenets.training.teacher import Teacher
-
-    network, card = load_model(weights)
-    return Teacher(network, card, str(weights))
 
 
 def _loss_as_cut(trial: Trial, scores: Path | None, parent: Path, arch: str) -> float:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.card import Card
 from mobilenets.arch.zoo import find
-from mobilenets.base.errors import Interrupted, MobilenetsError
-from mobilenets.base.run import Run, mark, open_run
+from mobilenets.base.run import Run, marked, open_run
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
     Plan,
@@ -123,14 +122,7 @@ def train_in(
     told = guided.teacher.described if guided.teacher else ""
     network, card = open_network(plan, dataset.labels, weights, seed, run, may_lack=may_lack, teacher=told)
     chosen = settings_for(card, dataset, seed, settings)
-    mark(run, "train", "running")
-    try:
+    with marked(run, "train") as facts:
         trained = training.train(network, dataset, card, chosen, run, guided.teacher, guided.unlabelled)
-    except Interrupted:
-        mark(run, "train", "interrupted")
-        raise
-    except MobilenetsError as error:
-        mark(run, "train", "failed", reason=str(error))
-        raise
-    mark(run, "train", "done", metric=trained.metric)
+        facts["metric"] = trained.metric
     return trained, card

@@ -9,7 +9,7 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import BudgetError
+from mobilenets.base.errors import BudgetError, UsageError
 from mobilenets.base.files import read_json, write_bytes, write_json
 from mobilenets.base.run import Run, open_run, read, read_config
 from mobilenets.jobs.adapt import adapt_in
@@ -59,11 +59,13 @@ def both(
     material: Material,
     train: Callable[[Run, Plan], None],
     seed: int,
+    settings: dict[str, Any] | None = None,
 ) -> None:
     """Train the larger network in `run`/larger, adapt it in `run`/adapted, and write what both ways reached
     on the val split, and which is kept, to ways.json. A second call goes on, or does nothing.
 
-    A network that cannot be cut so far is said so, and the way that fits is kept.
+    `settings` are the user's, for every training. A network that cannot be cut so far is said so, and the way
+    that fits is kept.
     Raises as `train` and `adapt`.
     """
     if run.ways.exists():
@@ -76,25 +78,21 @@ def both(
     whole = open_run(run.folder / "larger", {**config, "verb": "train"})
     train(whole, found.plan)
     narrow = open_run(run.folder / "adapted", {**config, "verb": "adapt"})
+    goal = Goal("latency", budget.limit)
     try:
         adapt_in(
-            narrow,
-            whole.weights,
-            material,
-            Goal("latency", budget.limit),
-            str(budget.target),
-            Search(),
-            seed=seed,
+            narrow, whole.weights, material, goal, str(budget.target), Search(), seed=seed, settings=settings
         )
-    except BudgetError as error:
+    except (
+        BudgetError,
+        UsageError,
+    ) as error:  # the latter where it fits after all
         say(f"{error}; the network that fits is kept")
         write_json(run.ways, {"ways": [_way(run, "fits")], "kept": "fits"})
         return
     ways = [_way(run, "fits"), _way(narrow, "adapted")]
-    kept = max(ways, key=lambda way: way["metric"]["value"])[
-        "way"
-    ]  # of equal ones the first, which is simpler
-    write_json(run.ways, {"ways": ways, "kept": kept})
+    best = max(ways, key=lambda way: way["metric"]["value"])  # of equal ones the first, which is simpler
+    write_json(run.ways, {"ways": ways, "kept": best["way"]})
 
 
 def keep(run: Run) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Ended:
         return re.sub(r"[^\x20-\x7e]", "?", lines[-1].strip())[:160] if lines else "no reason given"
 
 
-class Device:
+class Device(ABC):
     """One device: commands run on it, files are put in a folder of its own there.
 
     Every message names it by `name`. Nothing that comes from outside reaches a shell unquoted: files are
@@ -53,21 +54,21 @@ class Device:
     reached = False  # whether it has answered yet
     lost = False  # whether it has stopped answering
 
+    @abstractmethod
     def words(self, script: str) -> list[str]:
         """The program and its arguments that run a shell script on the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copy(self, path: Path, place: str) -> Answer:
         """Write a file's bytes at a place on the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advice(self, reason: str) -> str:
         """What to do about what the program that reaches the device complained of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def facts(self) -> dict[str, str]:
         """What a latency depends on: device, system, cpu, cores, governor, as far as it tells."""
-        raise NotImplementedError
 
     def run(self, script: str, seconds: float = PATIENCE, feed: Path | None = None) -> Answer:
         """A shell script run on the device. Raises DeviceError when it takes longer or the device is lost."""
