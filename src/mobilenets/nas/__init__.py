@@ -1,5 +1,20 @@
 """Search and adaptation of networks. Nothing here trains, measures or stores: functions that do are given."""
 
 from mobilenets.nas.netadapt import Point, Proposal, Round, Rules, netadapt
+from mobilenets.nas.reward import Outcome, Reward, front, hypervolume
+from mobilenets.nas.space import Decision, Genotype, Space
 
-__all__ = ["Point", "Proposal", "Round", "Rules", "netadapt"]
+__all__ = [
+    "Decision",
+    "Genotype",
+    "Outcome",
+    "Point",
+    "Proposal",
+    "Reward",
+    "Round",
+    "Rules",
+    "Space",
+    "front",
+    "hypervolume",
+    "netadapt",
+]
