@@ -83,7 +83,7 @@ def beside(given: argparse.Namespace) -> dict[str, Any]:
     epochs = given.epochs or from_scratch(n, 10).epochs // 4
     chosen = collect(given.set) or {}
     more = without_labels(DATA / "cifar10.zip", home, given.unlabelled) if given.unlabelled else None
-    name = " ".join([f"{epochs} epochs", *(f"{key}={value}" for key, value in chosen.items())])
+    name = named(epochs, lessons(chosen))
     result: dict[str, Any] = {
         "name": f"{name} unlabelled={10 * given.unlabelled}" if more else name,
         "student": STUDENT,
@@ -135,6 +135,13 @@ def student(
 def lessons(chosen: dict[str, Any]) -> dict[str, Any]:
     """The settings that concern a teacher."""
     return {key: value for key, value in vars(Settings(**chosen)).items() if key.startswith("distil_")}
+
+
+def named(epochs: int, settings: dict[str, Any]) -> str:
+    """What tells one result from another."""
+    shares = (settings[f"distil_{key}"] for key in ("weight", "temperature", "features"))
+    words = ("default" if share is None else f"{share:g}" for share in shares)
+    return "{} epochs, weight {}, temperature {}, features {}".format(epochs, *words)
 
 
 def judged(run: Path, data: Path) -> float:

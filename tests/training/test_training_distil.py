@@ -192,7 +192,12 @@ def test_without_a_teacher_nothing_is_said_of_one(blobs, tmp_path):
     ("given", "lessons", "message"),
     [
         ({}, (None, ["a.png"]), "nobody judges the images without labels; give a teacher"),
-        ({"distil_weight": 0}, (tiny_teacher(),), "nothing is learned from the teacher with distil_weight"),
+        (
+            {"distil_weight": 0, "distil_features": 0},
+            (tiny_teacher(),),
+            "nothing is learned from the teacher with distil_weight",
+        ),
+        ({"distil_weight": 0}, (nn.Sequential(nn.Flatten(), nn.Linear(3072, 3)),), "has no maps to compare"),
         (
             {"distil_features": 1},
             (nn.Sequential(nn.Flatten(), nn.Linear(3072, 3)),),

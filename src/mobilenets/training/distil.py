@@ -45,7 +45,7 @@ class Distilled(nn.Module):
         super().__init__()
         self.own, self.head = own, head
         self.weight, self.temperature = settings.distil_weight, settings.distil_temperature
-        self.features = settings.distil_features
+        self.features = 1.0 if settings.distil_features is None else settings.distil_features
         self.projections = nn.ModuleDict({str(stride): nn.Conv2d(*maps[stride], 1) for stride in maps})
         for projection in self.projections.values():
             # explains nothing at first and disturbs nothing; and no draw depends on what was drawn before

@@ -195,7 +195,7 @@ def _step(parts: Parts, batch: Shown, epoch: int, step: int) -> float:
         x = torch.cat([x, _inputs(parts, batch.unlabelled)])
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
         outputs = parts.model(x)
-        lesson = parts.teaching.lesson(x, maps=bool(settings.distil_features)) if parts.teaching else None
+        lesson = parts.teaching.lesson(x, parts.compares) if parts.teaching else None
     loss = parts.loss(outputs, y, lesson) if lesson else parts.loss(outputs, y)
     parts.optimiser.zero_grad()
     parts.accelerator.backward(loss)

@@ -53,6 +53,7 @@ class Parts:
     batch_size: int
     terms: dict[str, Any]
     teaching: Teaching | None = None
+    compares: bool = False  # maps with the teacher's
     unlabelled: tuple[Path, ...] = ()
 
     @property
@@ -112,8 +113,8 @@ def prepare(
     criterion = task.criterion(card, settings, dataset)
     if teaching:
         criterion = _distilled(criterion, teaching, network, settings)
-    watched = isinstance(criterion, Distilled) and criterion.projections
-    learner = Watched(network) if watched else network
+    compares = isinstance(criterion, Distilled) and bool(criterion.projections)
+    learner = Watched(network) if compares else network
     model, prepared = accelerator.prepare(learner, build_optimiser(network, criterion, settings))
     learns = any(True for _ in criterion.parameters())  # torch shares nothing else between processes
     loss = accelerator.prepare(criterion) if learns else criterion.to(accelerator.device)
@@ -133,6 +134,7 @@ def prepare(
         batch_size=max(2, settings.batch_size // world),
         terms=_terms(dataset, card, settings, world) | _taught(settings, teaching, unlabelled),
         teaching=teaching,
+        compares=compares,
         unlabelled=tuple(unlabelled[rank::world] or unlabelled),
     )
 
@@ -162,7 +164,7 @@ def _refuse(settings: Settings, task: str, teacher: object, unlabelled: Sequence
         raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
     if unlabelled and teacher is None:
         raise UsageError("nobody judges the images without labels; give a teacher, or leave them out")
-    if teacher is not None and not (settings.distil_weight or settings.distil_features):
+    if teacher is not None and not settings.distil_weight and settings.distil_features == 0:
         raise UsageError(
             "nothing is learned from the teacher with distil_weight and distil_features 0; set one"
         )
@@ -177,15 +179,12 @@ def _teaching(
 
 def _distilled(own: nn.Module, teaching: Teaching, network: Network, settings: Settings) -> Distilled:
     """The task's own loss with what a teacher adds. Raises UsageError where there are no maps to compare."""
-    maps = (
-        compared(channels(network), teaching.strides, settings.freeze_stride)
-        if settings.distil_features
-        else {}
-    )
-    if settings.distil_features and not maps:
+    asked = settings.distil_features
+    maps = {} if asked == 0 else compared(channels(network), teaching.strides, settings.freeze_stride)
+    if not maps and (asked or not settings.distil_weight):
         raise UsageError(
             f"the teacher {teaching.teacher.name} has no maps to compare with the student's; "
-            "set distil_features to 0"
+            "set distil_features to 0 and learn from its answers (distil_weight)"
         )
     return Distilled(own, network.arch.head, settings, maps)
 

@@ -35,7 +35,6 @@ REALS = {
     "clip_norm": (0, math.inf),
     "distil_weight": (0, 1),
     "distil_temperature": (0.1, 100),
-    "distil_features": (0, 1e6),
     "distil_unlabelled": (0.01, 100),
     "checkpoint_seconds": (0, math.inf),
 }
@@ -68,7 +67,8 @@ class Settings:
     one of those that `tasks.embed.criterion` knows.
     The four `distil_` ones are for a training with a teacher (`training.distil`): `distil_weight` is the
     share of the loss that its answers have, softened by `distil_temperature`, the labels having the rest;
-    `distil_features` is the weight of its maps, which is added; `distil_unlabelled` is how many images
+    `distil_features` is the weight of its maps, which is added (None: 1 where both have some of one stride);
+    `distil_unlabelled` is how many images
     without labels stand beside each one with, where there are such.
     """
 
@@ -89,9 +89,9 @@ class Settings:
     flip: bool | None = None
     class_weights: ClassWeights = "none"
     embed_loss: str = "softmax"
-    distil_weight: float = 0.7
-    distil_temperature: float = 2.0
-    distil_features: float = 0.0
+    distil_weight: float = 0.9
+    distil_temperature: float = 4.0
+    distil_features: float | None = None
     distil_unlabelled: float = 1.0
     patience: int = 0
     clip_norm: float = 0.0
@@ -116,6 +116,9 @@ class Settings:
         for name in SWITCHES:
             _wanted(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         _wanted(self.flip in (None, True, False), "flip", self.flip, "true, false or null")
+        if self.distil_features is not None:
+            weight = _number("distil_features", self.distil_features, (0, 1e6))
+            object.__setattr__(self, "distil_features", weight)
         if self.norm_momentum is not None:
             momentum = _number("norm_momentum", self.norm_momentum, (1e-6, 1))
             object.__setattr__(self, "norm_momentum", float(momentum))
@@ -181,6 +184,7 @@ def _of_scenes(n_train: int, task: str) -> Settings:
         class_weights="balanced" if task == "segment" else "none",
         norm_momentum=0.1,
         label_smoothing=0.0,
+        distil_features=0.0,  # nobody has measured yet whether maps help here
         freeze_stride=2 if few else 0,
     )
 
