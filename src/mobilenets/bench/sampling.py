@@ -18,6 +18,7 @@ from mobilenets.arch.spec import (
     Separable,
     Universal,
 )  # fmt: skip
+from mobilenets.arch.stages import stages
 from mobilenets.arch.widths import narrowed, widths
 from mobilenets.base.errors import UsageError
 from mobilenets.bench.pieces import Piece
@@ -44,9 +45,10 @@ def varied(seed: Arch, number: int, kernels: Sequence[int] = KERNELS) -> Arch:
     squeezes = any(isinstance(block, Inverted) and block.squeeze for block in seed.blocks)
     blocks: list[Block] = []
     channels = 3
-    for stage in _stages(seed):
-        out = _near(stage[0].out, chance)
-        for block in _resized(stage, chance):
+    for stage in stages(lower(seed)[:-1]):
+        members = [seed.blocks[index] for index in stage]
+        out = _near(members[0].out, chance)
+        for block in _resized(members, chance):
             blocks.append(_varied(block, channels, out, squeezes, kernels, chance))
             channels = out
     head = seed.head
@@ -129,17 +131,6 @@ def _farthest(settled: list[Piece], offered: list[Piece], most: Callable[[Piece]
 def _apart(one: Piece, other: Piece) -> float:
     """The distance of two pieces of a group, in octaves."""
     return max(abs(a - b) for a, b in zip(place(one), place(other), strict=True))
-
-
-def _stages(seed: Arch) -> list[list[Block]]:
-    """Blocks in a row that share an output: a new stage begins where the map or the width changes."""
-    stages: list[list[Block]] = []
-    for layer, block in zip(lower(seed), seed.blocks, strict=False):
-        if stages and layer.residual:
-            stages[-1].append(block)
-        else:
-            stages.append([block])
-    return stages
 
 
 def _resized(stage: list[Block], chance: random.Random) -> Iterator[Block]:

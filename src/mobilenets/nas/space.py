@@ -47,13 +47,15 @@ class Space:
     """All networks that a search may choose from.
 
     `build` makes the network of chosen options, by the names of their decisions. `simplify` maps choices that
-    lower to the same operations to one of them; without it all are taken for different.
+    lower to the same operations to one of them; without it all are taken for different. `seed` is the network
+    that the space is laid around, where there is one.
     """
 
     name: str
     decisions: tuple[Decision, ...]
     build: Callable[[Mapping[str, Option]], Arch]
     simplify: Callable[[Genotype], Genotype] = _as_it_is
+    seed: Arch | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty space, and names that occur twice. Raises UsageError."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from mobilenets.arch.lower import Layer, Lowered, Op, lower
 from mobilenets.arch.spec import HEADS, Arch, Dialect, field_names
+from mobilenets.arch.stages import stages
 from mobilenets.base.errors import ArchError
 from mobilenets.nn.channels import Channels, Scores, named_by_layer
 from mobilenets.nn.network import Network, build
@@ -95,7 +96,7 @@ def _matched(old: Lowered, new: Lowered) -> Iterator[tuple[int, int | None]]:
     such runs in common, correspond block by block.
     Raises ArchError.
     """
-    mine, theirs = _stages(new), _stages(old)
+    mine, theirs = stages(new), stages(old)
     one_depth = len(old) == len(new)
     if one_depth and (_strides(old) == _strides(new) or len(mine) != len(theirs)):
         yield from ((index, index) for index in range(len(new)))
@@ -112,17 +113,6 @@ def _matched(old: Lowered, new: Lowered) -> Iterator[tuple[int, int | None]]:
 def _strides(lowered: Lowered) -> list[int]:
     """The stride of every block; the head, which comes last, has none."""
     return [layer.block.stride for layer in lowered[:-1]]  # type: ignore[union-attr]
-
-
-def _stages(lowered: Lowered) -> list[list[int]]:
-    """The layers in runs, each begun by one without a residual; the head is the last run."""
-    runs: list[list[int]] = []
-    for index, layer in enumerate(lowered):
-        if layer.residual and runs:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return runs
 
 
 def _identity(index: int, layer: Layer, last: str) -> str:
