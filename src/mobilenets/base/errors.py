@@ -12,6 +12,7 @@ MobilenetsError                 catch this to catch us
 ├── StorageError                the disk refused
 ├── TrainingError               training cannot go on (NaN loss, ...)
 │   └── Interrupted             a signal ended the training; its state is saved
+├── SearchError                 a search that cannot go on
 ├── BudgetError                 nothing meets the latency budget
 ├── DeviceError                 a device that cannot be reached or measured on; carries what was finished
 ├── MissingPackage              an extra is not installed
@@ -80,6 +81,10 @@ class TrainingError(MobilenetsError):
 
 class Interrupted(TrainingError):
     """A signal ended the training after its state was saved."""
+
+
+class SearchError(MobilenetsError):
+    """A search that cannot go on; its record stays."""
 
 
 class BudgetError(MobilenetsError):

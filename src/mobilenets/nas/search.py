@@ -1,0 +1,190 @@
+"""The driver of a search: asks a strategy, has workers evaluate, writes down, tells.
+
+All state is in the record. A driver that is stopped or killed is followed by another, which tells a new
+strategy the recorded trials in the order in which they ended, runs those under way again, and goes on.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Literal
+
+from mobilenets.arch import codec
+from mobilenets.base.errors import ArchError, Interrupted, SearchError, UsageError
+from mobilenets.nas.record import Record
+from mobilenets.nas.space import Genotype
+from mobilenets.nas.strategies.strategy import Problem, Strategy, Told
+from mobilenets.nas.trial import Done, Trial, Workers
+
+BEAT = 0.2  # seconds between looks at whether an end was asked for
+LOOK = 2.0  # seconds between looks at what other drivers do, for one that has nothing to do
+HOPELESS = 5  # failures without any success that end a search
+
+Event = Literal["told", "started", "ended"]
+Propose = Callable[[int, Sequence[Told], Sequence[Genotype]], Genotype | None]
+
+
+def search(
+    problem: Problem,
+    strategy: Strategy,
+    record: Record,
+    pool: Workers,
+    trials: int,
+    *,
+    hours: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    propose: Propose | None = None,
+    on_event: Callable[[Event, Trial], None] = lambda _, __: None,
+    hopeless: int = HOPELESS,
+) -> list[Trial]:
+    """Have so many trials end, those of the record counted, and return them in the order in which they ended.
+
+    `strategy` is new: it is told what the record holds. `propose`, where given, is asked before it with the
+    same arguments and the told trials; None leaves the proposal to the strategy. After `hours`, earlier
+    sessions counted, nothing begins that would probably end later; what runs is waited for. `on_event` hears
+    of a trial that is told from the record at the beginning, started, or ended, here or by another driver.
+    Raises Interrupted once `stop` says so: what runs is left to whoever goes on. Raises SearchError when the
+    first `hopeless` trials of a search fail, UsageError, StorageError.
+    """
+    if trials < 1:
+        raise UsageError(f"a search needs at least one trial, got {trials}")
+    if hours is not None and hours <= 0:
+        raise UsageError(f"a search needs time, got {hours:g} hours")
+    driver = _Driver(problem, strategy, record, pool, trials, propose, on_event)
+    driver.limit = None if hours is None else hours * 3600
+    driver.stop, driver.hopeless = stop, hopeless
+    driver.run()
+    return record.ended
+
+
+class _Driver:
+    """One session of a search."""
+
+    limit: float | None
+    stop: Callable[[], bool]
+    hopeless: int
+
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        record: Record,
+        pool: Workers,
+        trials: int,
+        propose: Propose | None,
+        on_event: Callable[[Event, Trial], None],
+    ) -> None:
+        self.problem, self.strategy, self.record, self.pool = problem, strategy, record, pool
+        self.trials, self.propose, self.on_event = trials, propose, on_event
+        self.running: dict[int, Trial] = {}
+        self.again: deque[Trial] = deque()
+        self.told: list[Told] = []
+        self.failures = 0
+        self.begun = time.monotonic()
+        self.spent = sum(trial.seconds or 0.0 for trial in record.ended) / pool.size
+        self.looked = -LOOK
+
+    def run(self) -> None:
+        """Work until all trials ended or the time is up."""
+        self._tell("told")
+        while True:
+            if self.stop():
+                raise Interrupted(
+                    f"stopped after {len(self.told)} of {self.trials} trials; "
+                    "run the same command again to go on"
+                )
+            self._fill()
+            if self.running:
+                for done in self.pool.wait(BEAT):
+                    self._end(done)
+            elif self._over():
+                return
+            else:
+                time.sleep(BEAT)  # the trials that are left belong to other drivers
+
+    def _over(self) -> bool:
+        """Whether there is nothing left to wait for, when nothing runs here."""
+        return not self._in_time() or len(self.record.ended) >= self.trials
+
+    def _fill(self) -> None:
+        """Give every free worker a trial, as long as there are any."""
+        while len(self.running) < self.pool.size and self._in_time() and not self.stop():
+            trial = self._next()
+            if trial is None:
+                return
+            self.running[trial.number] = trial
+            self.on_event("started", trial)
+            if trial.arch is None and (flaw := self._flaw(trial.genotype)):
+                self._end(Done(trial.number, 0.0, reason=flaw))
+            else:
+                self.pool.submit(trial.job)
+
+    def _next(self) -> Trial | None:
+        """What to run: a trial whose driver died, or else a new one."""
+        if not self.again and time.monotonic() - self.looked > LOOK:
+            self.looked = time.monotonic()
+            self.again += self.record.claim()
+            self._tell()
+        return self.again.popleft() if self.again else self._asked()
+
+    def _asked(self) -> Trial | None:
+        """A new trial, written down; None when there are enough."""
+        if len(self.record.trials) >= self.trials:
+            return None
+        with self.record.alone():
+            self._tell()
+            number = self.record.next_number
+            if number >= self.trials:
+                return None
+            pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
+            genotype = self.propose(number, self.told, pending) if self.propose else None
+            if genotype is None:
+                genotype = self.strategy.ask(number, pending)
+            return self.record.add(genotype, self._described(genotype))
+
+    def _described(self, genotype: Genotype) -> str | None:
+        """The network as JSON; None for one that cannot be, and where a space, as a table's, has none."""
+        try:
+            return codec.dumps(self.problem.space.arch(genotype))
+        except (UsageError, ArchError):
+            return None
+
+    def _flaw(self, genotype: Genotype) -> str:
+        """Why a network cannot be; empty for one that can, and where the space has none."""
+        try:
+            self.problem.space.arch(genotype)
+        except ArchError as error:
+            return str(error)
+        except UsageError:
+            pass
+        return ""
+
+    def _end(self, done: Done) -> None:
+        """Write down what came of a trial."""
+        del self.running[done.number]
+        trial = self.record.end(done)
+        self._tell()
+        if trial is None:
+            return
+        self.failures += trial.outcome is None
+        if self.failures >= self.hopeless and all(one.outcome is None for one in self.told):
+            raise SearchError(
+                f"all {len(self.told)} trials failed, the last one: {trial.reason}; "
+                "put that right, then run the same command again to go on"
+            )
+
+    def _tell(self, event: Event = "ended") -> None:
+        """Have the strategy learn of all that ended since it was told last."""
+        for trial in self.record.ended[len(self.told) :]:
+            self.told.append(trial.told)
+            self.strategy.tell(trial.told)
+            self.on_event(event, trial)
+
+    def _in_time(self) -> bool:
+        """Whether a trial that begins now would probably end in time."""
+        if self.limit is None:
+            return True
+        used = self.spent + time.monotonic() - self.begun
+        took = [trial.seconds for trial in self.record.ended if trial.seconds is not None]
+        return used + (median(took) if took else 0.0) <= self.limit

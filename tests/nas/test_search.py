@@ -1,0 +1,238 @@
+"""The driver: what it proposes, how it goes on after a stop, a failure and a kill."""
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+from search_cases import PROBLEM, SEED, failing, judged, opened, proposals, unkilled
+
+from mobilenets.arch.zoo import find
+from mobilenets.base.errors import ArchError, Interrupted, SearchError, StorageError, UsageError
+from mobilenets.nas.record import Record, identity, read_record
+from mobilenets.nas.reward import Outcome
+from mobilenets.nas.search import search
+from mobilenets.nas.space import Decision, Space
+from mobilenets.nas.strategies.evolution import Evolution
+from mobilenets.nas.strategies.random import Random
+from mobilenets.nas.strategies.strategy import Problem
+from mobilenets.nas.trial import Inline, Job, evaluated
+
+HERE = Path(__file__).parent
+
+
+def run(record, evaluate=judged, trials=8, **more):
+    """A session of the tests' search."""
+    return search(PROBLEM, Evolution(PROBLEM, SEED), record, Inline(evaluate), trials, **more)
+
+
+def test_all_trials_end_once(tmp_path):
+    events = []
+    with opened(tmp_path / "search.db") as record:
+        ended = run(record, on_event=lambda event, trial: events.append((event, trial.number)))
+        assert run(record) == ended  # nothing is left to do
+    assert [one.number for one in ended] == list(range(8))
+    assert all(one.state == "complete" for one in ended)
+    assert len({one.genotype for one in ended}) == 8
+    assert events == [(event, number) for number in range(8) for event in ("started", "ended")]
+
+
+def test_a_stopped_search_goes_on_as_it_would_have(tmp_path):
+    with opened(tmp_path / "search.db") as record:
+        for count in (1, 4, 5):
+            with pytest.raises(
+                Interrupted, match=f"stopped after {count} of 30 trials; run the same command"
+            ):
+                run(record, trials=30, stop=lambda count=count: len(record.ended) >= count)
+    told = []
+    with opened(tmp_path / "search.db") as record:
+        run(record, trials=30, on_event=lambda event, trial: told.append(event))
+        assert proposals(record) == unkilled(tmp_path, 30)
+    assert Counter(told) == {"told": 5, "started": 25, "ended": 25}
+
+
+def test_a_kill_at_any_write_changes_no_proposal(tmp_path, monkeypatch):
+    expected = unkilled(tmp_path, 8)
+    place = tmp_path / "search.db"
+    monkeypatch.setattr("mobilenets.nas.leases.dead", lambda owner: True)  # those who wrote before
+    for life in range(1, 18):
+        record = opened(place)
+        record._storage = Mortal(record._storage, life)
+        try:
+            run(record, trials=8)
+            break
+        except KeyboardInterrupt:
+            record._engine.dispose()
+    assert life > 8
+    assert [(one.number, one.genotype) for one in read_record(place)[1]] == expected
+    assert [one.ended for one in read_record(place)[1]] == list(range(1, 9))
+
+
+class Mortal:
+    """What a storage writes, until it dies of it: in every second life before the last one, else after it."""
+
+    def __init__(self, storage, left):
+        self.storage, self.left, self.before = storage, left, left % 2
+
+    def __getattr__(self, name):
+        found = getattr(self.storage, name)
+        return partial(self.write, found) if name in WRITES else found
+
+    def write(self, function, *args, **more):
+        self.left -= 1
+        if not self.left and self.before:
+            raise KeyboardInterrupt
+        result = function(*args, **more)
+        if not self.left:
+            raise KeyboardInterrupt
+        return result
+
+
+WRITES = ("create_new_trial", "set_trial_user_attr", "set_trial_state_values")
+
+
+def test_failures_are_told_and_counted(tmp_path):
+    def sometimes(number, genotype, arch, seed):
+        return failing(number, genotype, arch, seed) if number % 2 else judged(number, genotype, arch, seed)
+
+    with opened(tmp_path / "search.db") as record:
+        ended = run(record, sometimes, trials=12)
+    assert [one.state for one in ended] == ["complete", "failed"] * 6
+    assert {one.reason for one in ended if one.state == "failed"} == {"no images in sight"}
+
+
+def test_an_evaluator_that_always_fails_ends_the_search(tmp_path):
+    with opened(tmp_path / "search.db") as record:
+        with pytest.raises(
+            SearchError, match="all 3 trials failed, the last one: no images in sight; put that"
+        ):
+            run(record, failing, hopeless=3)
+        assert [one.state for one in record.trials] == ["failed"] * 3
+    with opened(tmp_path / "search.db") as record:
+        assert len(run(record)) == 8
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "reason"),
+    [
+        (lambda *_: Outcome(float("nan"), (1.0,)), "quality nan and costs (1.0,) should be finite numbers"),
+        (lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda *_: 0.5, "AttributeError"),
+    ],
+)
+def test_whatever_an_evaluator_does(evaluate, reason):
+    assert reason in evaluated(evaluate, Job(0, (0, 0, 0, 0), None, 0)).reason
+
+
+def test_the_time_is_kept_over_sessions(tmp_path):
+    def slow(*job):
+        time.sleep(0.1)
+        return judged(*job)
+
+    with opened(tmp_path / "search.db") as record:
+        first = len(run(record, slow, trials=1000, hours=0.6 / 3600))
+        second = len(run(record, slow, trials=1000, hours=0.6 / 3600))
+    assert 1 <= first <= 5
+    assert second <= first + 2  # only what was spent between the evaluations is not counted
+
+
+def test_limits_that_make_no_sense(tmp_path):
+    with opened(tmp_path / "search.db") as record:
+        with pytest.raises(UsageError, match="at least one trial, got 0"):
+            run(record, trials=0)
+        with pytest.raises(UsageError, match="needs time, got -1 hours"):
+            run(record, hours=-1)
+
+
+def test_proposals_from_elsewhere_come_first(tmp_path):
+    def propose(number, told, pending):
+        return told[0].genotype if number >= 4 else None
+
+    with opened(tmp_path / "search.db") as record:
+        ended = run(record, trials=6, propose=propose)
+        assert [one.genotype for one in ended[4:]] == [ended[0].genotype] * 2
+        assert len({one.seed for one in ended}) == 6
+
+
+def test_networks_go_along_and_those_that_cannot_be_fail(tmp_path):
+    def build(values):
+        if values["width"] == 0.5:
+            raise ArchError("too narrow")
+        return find("mobilenet_v2", width=values["width"])
+
+    problem = Problem(Space("widths", (Decision("width", (0.35, 0.5, 0.75)),), build))
+    seen = {}
+
+    def evaluate(number, genotype, arch, seed):
+        seen[genotype] = arch
+        return Outcome(0.5)
+
+    with Record(tmp_path / "search.db", problem, identity(problem, "random", 0)) as record:
+        ended = search(problem, Random(problem), record, Inline(evaluate), 3)
+    assert {one.genotype: one.reason for one in ended} == {(0,): None, (1,): "too narrow", (2,): None}
+    assert {one.genotype: one.arch for one in ended if one.arch} == seen
+    assert '"mobilenet_v2' in seen[0,]
+
+
+def test_a_storage_that_goes_away_ends_in_one_line(tmp_path):
+    place = tmp_path / "search.db"
+
+    def breaking(number, genotype, arch, seed):
+        if number == 2:
+            with sqlite3.connect(place) as connection:
+                connection.execute("DROP TABLE trial_user_attributes")
+        return judged(number, genotype, arch, seed)
+
+    record = opened(place)
+    with pytest.raises(StorageError, match=r"search.db cannot be used: .*; what it holds stays") as caught:
+        run(record, breaking)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_drivers_share_the_trials(tmp_path):
+    from threading import Thread
+
+    place = tmp_path / "search.db"
+
+    def drive():
+        with opened(place) as record:
+            run(record, trials=12)
+
+    threads = [Thread(target=drive) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    trials = read_record(place)[1]
+    assert [one.number for one in trials] == list(range(12))
+    assert all(one.state == "complete" for one in trials)
+    assert len({one.genotype for one in trials}) == 12
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_ten_instants(tmp_path):
+    place, chance, trials = tmp_path / "search.db", random.Random(1), 24
+    command = [sys.executable, str(HERE / "search_cases.py"), str(place), str(tmp_path), str(trials), "0.1"]
+    kills = 0
+    while kills < 10:
+        driver = subprocess.Popen(command)
+        try:
+            driver.wait(chance.uniform(1.0, 2.2))
+            break
+        except subprocess.TimeoutExpired:
+            driver.kill()
+            driver.wait()
+            kills += 1
+    assert kills == 10, f"the search was over after {kills} kills"
+    subprocess.run(command, check=True, timeout=120)
+    kept = read_record(place)[1]
+    assert [(one.number, one.genotype) for one in kept] == unkilled(tmp_path, trials)
+    assert sorted(one.ended for one in kept) == list(range(1, trials + 1))
+    assert all(one.state == "complete" for one in kept)
+    begun = sum(len(path.read_text().splitlines()) for path in tmp_path.glob("*.log"))
+    assert trials <= begun <= trials + kills  # a kill costs the running trial, nothing that had ended
