@@ -4,9 +4,11 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 from mobilenets.base.errors import DataError, UsageError
+from mobilenets.jobs.workers import Pool
 from mobilenets.nas.record import Record, identity
 from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.search import search
@@ -70,6 +72,21 @@ class Logging:
         return judged(number, genotype, arch, seed)
 
 
+def begun(folder: Path) -> list[int]:
+    """The numbers of all trials that began with `Logging`, as often as they did."""
+    lines = [line for path in folder.glob("*.log") for line in path.read_text().splitlines()]
+    return sorted(json.loads(line)[0] for line in lines)
+
+
+def all_once(kept, trials: int) -> bool:
+    """Whether trials of a record are complete, each once."""
+    return (
+        [one.number for one in kept] == list(range(trials))
+        and sorted(one.ended for one in kept) == list(range(1, trials + 1))
+        and all(one.state == "complete" for one in kept)
+    )
+
+
 def proposals(record: Record):
     """Which network was tried as which trial."""
     return [(trial.number, trial.genotype) for trial in record.trials]
@@ -82,12 +99,18 @@ def unkilled(folder: Path, trials: int):
         return proposals(record)
 
 
-def main(storage: str, folder: str, trials: int, seconds: float) -> None:
-    """A driver of one worker, in a process of its own."""
-    with opened(storage) as record:
-        pool = Inline(Logging(Path(folder), seconds))
-        search(PROBLEM, Evolution(PROBLEM, SEED), record, pool, trials)
+def command(storage: Path | str, folder: Path, trials: int, seconds: float, workers: int = 0) -> list[str]:
+    """Starts a driver in a process of its own; without workers it evaluates by itself."""
+    given = (storage, folder, trials, seconds, workers)
+    return [sys.executable, __file__, *map(str, given)]
+
+
+def main(storage: str, folder: str, trials: int, seconds: float, workers: int) -> None:
+    """What that process does."""
+    evaluate = Logging(Path(folder), seconds)
+    with opened(storage) as record, Pool(evaluate, workers) if workers else nullcontext() as pool:
+        search(PROBLEM, Evolution(PROBLEM, SEED), record, pool or Inline(evaluate), trials)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))
