@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Literal, get_args
 
 import numpy as np
@@ -50,17 +49,29 @@ class Reward:
         """The reward. `costs` belong to the targets, in their order."""
         if self.form == "quality" or not self.targets:
             return quality
-        shares = [cost / target for cost, target in zip(costs, self.targets, strict=True)]
+        (offset,), (factor,) = self.line(np.array([costs], dtype=float))
+        return float(offset + factor * quality)
+
+    def line(self, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets and factors (...), of a quality, that make its reward, for costs (..., targets).
+
+        Raises UsageError where there are more or fewer costs than targets.
+        """
+        if costs.shape[-1] != len(self.targets):
+            raise UsageError(f"there are {len(self.targets)} targets, but {costs.shape[-1]} costs")
+        shares = costs / np.array(self.targets)
+        none, one = np.zeros(shares.shape[:-1]), np.ones(shares.shape[:-1])
         match self.form:
             case "soft":
-                weight = SOFT if self.weight is None else self.weight
-                return quality * float(prod(share**weight for share in shares))
+                return none, (shares ** (SOFT if self.weight is None else self.weight)).prod(-1)
             case "hard":
                 weight = HARD if self.weight is None else self.weight
-                return quality * float(prod(share**weight for share in shares if share > 1))
-            case _:
+                return none, (np.maximum(shares, 1.0) ** weight).prod(-1)
+            case "absolute":
                 weight = ABSOLUTE if self.weight is None else self.weight
-                return quality + weight * sum(abs(share - 1) for share in shares)
+                return weight * np.abs(shares - 1).sum(-1), one
+            case _:
+                return none, one
 
     def fits(self, costs: Sequence[float]) -> bool:
         """Whether every cost is at most its target."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mobilenets.base.errors import UnknownName
+from mobilenets.nas.strategies.bayes import Bayes
 from mobilenets.nas.strategies.evolution import Evolution
 from mobilenets.nas.strategies.local import Local
 from mobilenets.nas.strategies.pareto import Pareto
@@ -15,6 +16,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = MappingProxyType(
         "random": Random,
         "evolution": Evolution,
         "local": Local,
+        "bayes": Bayes,
         "pareto": Pareto,
     }
 )

@@ -1,176 +1,221 @@
-"""What to expect of a network, from those that were tried: Bayesian ridge regression on its choices.
+"""What to expect of a network, from those that were tried: Bayesian linear regression on its choices.
 
-A network's quality is a sum of an effect of every choice, one of every two adjacent choices, one of any two
-choices, and one of its own, all of them normal with zero mean. How large each kind is, and the noise of an
-evaluation, is what makes the targets most likely (evidence; MacKay 1992, Neural Computation 4:415), beside a
-broad prior that keeps them sane while there are few. The posterior is had through the kernel of the networks
-tried, so it costs the cube of their number, however many choices there are.
+A value of a network is a level and a sum of effects: one of every choice, one of every two choices of adjacent
+decisions, one of any two choices, one of the network itself, and the noise of the evaluation, all normal with
+mean zero. How large each kind is, is what makes the values most likely (evidence; MacKay 1992, Neural
+Computation 4:415) beside a broad prior that keeps it sane while there are few. Values are put to mean 0 and
+variance 1 before. All is had through the kernel of the networks tried, whose inverse is kept, so that one more
+costs the square of their number, however many choices there are.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from mobilenets.nas.space import Space
-
-LEVEL = 1.0  # prior variance of the mean of all networks, where targets have variance 1
+LEVEL = 1.0  # prior variance of the level, where values have variance 1
 # variances of the effects of choices, of adjacent choices, of any two, of the network itself, of the noise
 PRIOR = np.log((1.0, 0.1, 0.1, 0.01, 0.01))
+OWN, NOISE = 3, 4
 BREADTH = 1.5  # deviation of the prior, in natural logarithms
 STEPS = (1.4, 0.7, 0.35)  # of the search for the evidence's peak, likewise
-AT_MOST = 300  # trials by which variances are judged
-GROWTH = 1.1  # by how much trials have to grow before variances are judged again
+SETTLED = 100  # values, from which on the search takes the last of the steps alone
+AT_MOST = 200  # values by which variances are judged
+GROWTH = 1.1  # by how much values have to grow before variances are judged again
+FAILED = -1.0  # what a network counts as that failed, in deviations: it is avoided, and distorts little
 
 
-class Features:
-    """Where the effects of a space's choices stand in flat tables.
+class Choices:
+    """The options of all decisions side by side, `total` in all: 1 where chosen."""
 
-    `total` effects are of choices, `pairs` of two choices. `indices` and `pair_indices` say which of them a
-    network has, from its choices (n, decisions).
-    """
-
-    def __init__(self, space: Space) -> None:
-        self.counts = np.array([len(decision.options) for decision in space.decisions])
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.counts = np.array(counts)
         self.total = int(self.counts.sum())
         self.offsets = np.cumsum(self.counts) - self.counts
-        self.first, self.second = np.triu_indices(len(self.counts), 1)
-        sizes = self.counts[self.first] * self.counts[self.second]
-        self.pairs = int(sizes.sum())
-        self.pair_offsets = np.cumsum(sizes) - sizes
-        adjacent = self.second == self.first + 1
-        self.scale = 1 / len(self.counts)
-        self.adjacent_scale = np.repeat(adjacent / max(1, adjacent.sum()), sizes)
-        self.pair_scale = 1 / max(1, len(self.first))
+        self.decision = np.repeat(np.arange(len(self.counts)), self.counts)
+        apart = np.abs(self.decision[:, None] - self.decision[None, :])
+        d = len(self.counts)
+        self.of_choice = 1 / d  # shares of a kind's variance that one effect has: they add up to 1
+        self.of_adjacent = (apart == 1) / max(1, d - 1)
+        self.of_pair = (apart > 0) * 2 / max(1, d * (d - 1))
 
-    def indices(self, choices: np.ndarray) -> np.ndarray:
-        """The effects of choices: (n, decisions)."""
-        found: np.ndarray = choices + self.offsets
+    def rows(self, choices: np.ndarray) -> np.ndarray:
+        """Of choices (n, decisions): float64 (n, total)."""
+        found = np.zeros((len(choices), self.total))
+        found[np.arange(len(choices))[:, None], choices + self.offsets] = 1.0
         return found
 
-    def pair_indices(self, choices: np.ndarray) -> np.ndarray:
-        """The effects of pairs: (n, pairs of decisions)."""
-        left, right = choices[:, self.first], choices[:, self.second]
-        found: np.ndarray = self.pair_offsets + left * self.counts[self.second] + right
+
+@dataclass(frozen=True)
+class Effects:
+    """A level, effects of choices (total,) and of every two of them (total, total), symmetric."""
+
+    level: float
+    single: np.ndarray
+    double: np.ndarray
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Values (n,) of networks (n, total)."""
+        found: np.ndarray = self.level + rows @ self.single + 0.5 * ((rows @ self.double) * rows).sum(1)
+        return found
+
+    def gains(self, rows: np.ndarray) -> np.ndarray:
+        """What every option adds to networks (n, total), beside their choices for the other decisions."""
+        found: np.ndarray = self.single + rows @ self.double
         return found
 
 
 def kernels(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """How alike networks (n, decisions) and (m, decisions) are, by every kind of effect: (4, n, m), to 1."""
     agree = left[:, None, :] == right[None, :, :]
-    count = agree.sum(-1)
     d = left.shape[1]
+    count = agree.sum(-1)
     adjacent = (agree[..., 1:] & agree[..., :-1]).sum(-1) / max(1, d - 1)
     return np.stack([count / d, adjacent, count * (count - 1) / max(1, d * (d - 1)), count == d])
 
 
+def mixed(parts: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """The covariance of networks without noise, from their kernels of every kind."""
+    found: np.ndarray = LEVEL + np.tensordot(variances[:NOISE], parts, axes=1)
+    return found
+
+
+def evidence(parts: np.ndarray, targets: np.ndarray, logs: np.ndarray) -> float:
+    """The logarithm of how likely targets and the logarithms of variances are, but for a constant."""
+    variances = np.exp(logs)
+    covariance = mixed(parts, variances) + variances[NOISE] * np.eye(len(targets))
+    size = np.linalg.slogdet(covariance)[1]
+    fit = -0.5 * float(targets @ np.linalg.solve(covariance, targets)) - 0.5 * float(size)
+    return fit - 0.5 * float((((logs - PRIOR) / BREADTH) ** 2).sum())
+
+
 class Model:
-    """The effects of choices, from targets of networks; told by `add`, which may be called often."""
+    """Learns the effects of choices from values of networks, one by one."""
 
-    def __init__(self, features: Features) -> None:
-        self.features = features
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.encoding = Choices(counts)
         self.variances = np.exp(PRIOR)
-        self.choices = np.zeros((0, len(features.counts)), dtype=int)
-        self._kernels = np.zeros((4, 0, 0))
-        self._judge_at = 2
-        self.targets = np.zeros(0)
+        self.values: list[float | None] = []
+        self.choices = np.zeros((16, len(counts)), dtype=int)
+        self.rows = np.zeros((16, self.encoding.total))
+        self._inverse = np.zeros((16, 16))
+        self._judge_at = 3
+        self._repeated = False
 
-    def add(self, choices: np.ndarray) -> None:
-        """Networks (n, decisions) that were tried after those before."""
-        cross = kernels(self.choices, choices)
-        below = np.concatenate([cross.swapaxes(1, 2), kernels(choices, choices)], axis=2)
-        self._kernels = np.concatenate([np.concatenate([self._kernels, cross], axis=2), below], axis=1)
-        self.choices = np.concatenate([self.choices, choices])
-
-    def fit(self, targets: np.ndarray) -> None:
-        """Take the targets (n,) of all networks added, with mean 0 and variance 1."""
-        self.targets = targets
-        if len(targets) >= self._judge_at:
+    def tell(self, choices: Sequence[int], value: float | None) -> None:
+        """The value of a network, which may be told again; None where it has none."""
+        n = len(self.values)
+        if n == len(self.choices):
+            self.choices = np.concatenate([self.choices, self.choices])
+            self.rows = np.concatenate([self.rows, self.rows])
+            self._inverse = np.pad(self._inverse, (0, n))
+        self.choices[n] = choices
+        self.rows[n] = self.encoding.rows(self.choices[n : n + 1])[0]
+        parts = kernels(self.choices[: n + 1], self.choices[n : n + 1])[:, :, 0]
+        self._repeated |= bool(parts[OWN, :n].any())
+        self.values.append(value)
+        if n + 1 >= self._judge_at:
             self._judge()
-            self._judge_at = max(len(targets) + 1, int(len(targets) * GROWTH))
-        self._factor = np.linalg.cholesky(_covariance(self._kernels, self.variances))
+            self._judge_at = max(n + 2, int((n + 1) * GROWTH))
+        else:
+            self._border(mixed(parts, self.variances))
 
-    def solve(self, values: np.ndarray) -> np.ndarray:
-        """The inverse of the targets' covariance times values (n, ...)."""
-        found: np.ndarray = np.linalg.solve(self._factor.T, np.linalg.solve(self._factor, values))
-        return found
+    @property
+    def told(self) -> int:
+        """How many values are known, failures counted."""
+        return len(self.values)
 
-    def draw(self, chance: np.random.Generator) -> tuple[float, np.ndarray, np.ndarray]:
-        """Level, effects of choices (total,) and of pairs (pairs,), drawn from the posterior.
+    def scale(self) -> tuple[float, float]:
+        """Mean and deviation of the values."""
+        found = np.array([value for value in self.values if value is not None])
+        return (float(found.mean()), float(found.std()) or 1.0) if len(found) else (0.0, 1.0)
 
-        A draw from the prior is corrected by what it got wrong of the targets (Matheron's rule; Wilson et al.
+    def targets(self) -> np.ndarray:
+        """Values (n,) with mean 0 and variance 1."""
+        mean, deviation = self.scale()
+        return np.array([FAILED if one is None else (one - mean) / deviation for one in self.values])
+
+    def draw(self, chance: np.random.Generator) -> Effects:
+        """Effects drawn from the posterior, in the unit of the values.
+
+        A draw from the prior is corrected by what it got wrong of the values (Matheron's rule; Wilson et al.
         2020, arXiv 2002.09309).
         """
-        features, (choice, adjacent, pair, own, noise) = self.features, self.variances
-        spread = features.adjacent_scale * adjacent + features.pair_scale * pair
-        level = chance.standard_normal() * LEVEL**0.5
-        single = chance.standard_normal(features.total) * (choice * features.scale) ** 0.5
-        double = chance.standard_normal(features.pairs) * spread**0.5
-        n = len(self.choices)
-        at, pair_at = features.indices(self.choices), features.pair_indices(self.choices)
-        guessed = level + single[at].sum(1) + double[pair_at].sum(1)
-        guessed += chance.standard_normal(n) * (own + noise) ** 0.5
-        wrong = self.solve(self.targets - guessed)
-        level += LEVEL * float(wrong.sum())
-        single += (
-            choice
-            * features.scale
-            * np.bincount(at.ravel(), np.repeat(wrong, at.shape[1]), minlength=features.total)
-        )
-        double += spread * np.bincount(
-            pair_at.ravel(), np.repeat(wrong, pair_at.shape[1]), minlength=features.pairs
-        )
-        return level, single, double
+        shares, (choice, adjacent, pair, own, noise) = self.encoding, self.variances
+        spread = shares.of_adjacent * adjacent + shares.of_pair * pair
+        level = float(chance.standard_normal()) * LEVEL**0.5
+        single = chance.standard_normal(shares.total) * (choice * shares.of_choice) ** 0.5
+        upper = np.triu(chance.standard_normal(spread.shape)) * spread**0.5
+        guess = Effects(level, single, upper + upper.T)
+        n, rows = self.told, self.rows[: self.told]
+        guessed = guess.of(rows) + chance.standard_normal(n) * (own + noise) ** 0.5
+        return self._corrected(guess, self._inverse[:n, :n] @ (self.targets() - guessed), spread)
+
+    def mean(self) -> Effects:
+        """The posterior mean of all effects but networks' own, in the unit of the values."""
+        shares, (_, adjacent, pair, _, _) = self.encoding, self.variances
+        none = Effects(0.0, np.zeros(shares.total), np.zeros((shares.total, shares.total)))
+        spread = shares.of_adjacent * adjacent + shares.of_pair * pair
+        return self._corrected(none, self._inverse[: self.told, : self.told] @ self.targets(), spread)
 
     def posterior(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (n,) and covariance (n, n) of the noiseless targets of networks (n, decisions)."""
-        cross = _mixed(kernels(choices, self.choices), self.variances)
-        own = _mixed(kernels(choices, choices), self.variances)
-        mean: np.ndarray = cross @ self.solve(self.targets)
-        return mean, own - cross @ self.solve(cross.T)
+        """Mean (m,) and covariance (m, m) of the values of networks (m, decisions) without noise."""
+        n = self.told
+        cross = mixed(kernels(choices, self.choices[:n]), self.variances)
+        own = mixed(kernels(choices, choices), self.variances)
+        weights = cross @ self._inverse[:n, :n]
+        mean, deviation = self.scale()
+        return mean + deviation * (weights @ self.targets()), deviation**2 * (own - weights @ cross.T)
+
+    def _corrected(self, guess: Effects, wrong: np.ndarray, spread: np.ndarray) -> Effects:
+        """Effects moved by weights (n,) of the networks told, and brought to the unit of the values."""
+        rows, mean, deviation = self.rows[: self.told], *self.scale()
+        level = guess.level + LEVEL * float(wrong.sum())
+        single = guess.single + self.variances[0] * self.encoding.of_choice * (wrong @ rows)
+        double = guess.double + spread * (rows.T @ (wrong[:, None] * rows))
+        return Effects(mean + deviation * level, deviation * single, deviation * double)
+
+    def _border(self, column: np.ndarray) -> None:
+        """Take one more network into the inverse: its covariance with all networks (n + 1,)."""
+        n = len(column) - 1
+        towards = self._inverse[:n, :n] @ column[:n]
+        left = column[n] + self.variances[NOISE] - float(column[:n] @ towards)
+        self._inverse[:n, :n] += np.outer(towards / left, towards)
+        self._inverse[n, :n] = self._inverse[:n, n] = -towards / left
+        self._inverse[n, n] = 1 / left
 
     def _judge(self) -> None:
-        """Take the variances that make the targets most likely, by ever finer steps from the last ones."""
-        n = len(self.targets)
+        """Take the variances that make the values most likely, by ever finer steps from the last ones."""
+        n = self.told
         some = np.unique(np.linspace(0, n - 1, min(n, AT_MOST)).astype(int))
-        parts, targets = self._kernels[:, some][:, :, some], self.targets[some]
-        repeated = bool((parts[3].sum(1) > 1).any())
+        parts, targets = kernels(self.choices[some], self.choices[some]), self.targets()[some]
         best = np.log(self.variances)
-        value = _evidence(parts, targets, best)
-        for step in STEPS:
+        value = evidence(parts, targets, best)
+        for step in STEPS if n < SETTLED else STEPS[-1:]:
             for k in range(len(best)):
-                if k == 3 and not repeated:  # no network was evaluated twice: its own effect looks like noise
+                if k == OWN and not self._repeated:  # its own effect looks like noise
                     continue
                 for sign in (-1, 1):
                     other = best.copy()
                     other[k] += sign * step
-                    if (found := _evidence(parts, targets, other)) > value:
+                    if (found := evidence(parts, targets, other)) > value:
                         best, value = other, found
                         break
         self.variances = np.exp(best)
+        self._invert()
 
-
-def _mixed(parts: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """The covariance of networks without noise, from their kernels of every kind."""
-    found: np.ndarray = LEVEL + np.tensordot(variances[:4], parts, axes=1)
-    return found
-
-
-def _covariance(parts: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """The covariance of targets."""
-    found: np.ndarray = _mixed(parts, variances) + variances[4] * np.eye(parts.shape[1])
-    return found
-
-
-def _evidence(parts: np.ndarray, targets: np.ndarray, logs: np.ndarray) -> float:
-    """The logarithm of how likely targets and variances are, but for a constant."""
-    factor = np.linalg.cholesky(_covariance(parts, np.exp(logs)))
-    white = np.linalg.solve(factor, targets)
-    fit = -0.5 * float(white @ white) - float(np.log(np.diag(factor)).sum())
-    return fit - 0.5 * float((((logs - PRIOR) / BREADTH) ** 2).sum())
-
-
-def standard(values: Sequence[float]) -> tuple[np.ndarray, float, float]:
-    """Values (n,) with mean 0 and variance 1, their mean and deviation."""
-    found = np.asarray(values, dtype=float)
-    mean, deviation = float(found.mean()), float(found.std()) or 1.0
-    return (found - mean) / deviation, mean, deviation
+    def _invert(self) -> None:
+        """The inverse of all networks' covariance anew, from counts of equal choices."""
+        n, d = self.told, len(self.encoding.counts)
+        rows = self.rows[:n].astype(np.float32)  # counts are exact in it
+        count = (rows @ rows.T).astype(float)
+        adjacent = np.zeros((n, n), dtype=int)
+        agree = self.choices[:n, None, 0] == self.choices[None, :n, 0]
+        for k in range(1, d):
+            then = self.choices[:n, None, k] == self.choices[None, :n, k]
+            adjacent += agree & then
+            agree = then
+        pairs = count * (count - 1) / max(1, d * (d - 1))
+        parts = np.stack([count / d, adjacent / max(1, d - 1), pairs, count == d])
+        covariance = mixed(parts, self.variances) + self.variances[NOISE] * np.eye(n)
+        self._inverse[:n, :n] = np.linalg.inv(covariance)

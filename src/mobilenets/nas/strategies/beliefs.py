@@ -1,0 +1,96 @@
+"""What is believed of all networks after some trials: a model of the quality, and one of every cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mobilenets.nas.reward import Outcome, Reward
+from mobilenets.nas.space import Genotype
+from mobilenets.nas.strategies.model import Choices, Effects, Model
+from mobilenets.nas.strategies.strategy import Problem
+
+TINY = 1e-6  # of a target: what a cost of 0 counts as, where costs are multiplied
+
+
+class Beliefs:
+    """Models of quality and of the logarithms of costs, where the reward looks at costs."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.reward = problem.reward
+        counts = [len(decision.options) for decision in problem.space.decisions]
+        self.encoding = Choices(counts)
+        self.quality = Model(counts)
+        self.costs = [] if self.reward.form == "quality" else [Model(counts) for _ in self.reward.targets]
+        self.succeeded = 0
+
+    def tell(self, genotype: Genotype, outcome: Outcome | None) -> None:
+        """What came of a network in canonical form; None where it failed."""
+        self.quality.tell(genotype, None if outcome is None else outcome.quality)
+        if outcome is None:
+            return
+        self.succeeded += 1
+        for model, target, cost in zip(
+            self.costs, self.reward.targets, outcome.costs, strict=bool(self.costs)
+        ):
+            model.tell(genotype, float(np.log(max(cost / target, TINY))))
+
+    def draw(self, chance: np.random.Generator) -> "Drawn":
+        """One world that agrees with the trials."""
+        quality = self.quality.draw(chance)
+        return Drawn(self.encoding, self.reward, quality, tuple(model.draw(chance) for model in self.costs))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Quality and the logarithms of costs, each relative to its target, in one of all possible worlds."""
+
+    encoding: Choices
+    reward: Reward
+    quality: Effects
+    costs: tuple[Effects, ...]
+
+    def worth(self, rows: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
+        """Rewards (n,) of networks (n, options of all decisions), whose costs (n, targets) may be known."""
+        quality = self.quality.of(rows)
+        if not self.costs:
+            return quality
+        logs = np.stack([effects.of(rows) for effects in self.costs], -1)
+        return self._reward(quality, logs, prices)
+
+    def climb(self, choices: np.ndarray, strides: int) -> np.ndarray:
+        """Networks (n, decisions), of each of which the one best decision was changed up to `strides` times."""
+        found, which = choices.copy(), np.arange(len(choices))
+        decision, offsets = self.encoding.decision, self.encoding.offsets
+        for _ in range(strides):
+            rows = self.encoding.rows(found)
+            worth = self._changed(rows, found)
+            best = worth.argmax(1)
+            better = worth[which, best] > self.worth(rows) + 1e-9
+            if not better.any():
+                break
+            at = which[better]
+            found[at, decision[best[at]]] = best[at] - offsets[decision[best[at]]]
+        return found
+
+    def _changed(self, rows: np.ndarray, choices: np.ndarray) -> np.ndarray:
+        """Rewards (n, options of all decisions) of networks with one choice exchanged for that option."""
+        quality = self._exchanged(self.quality, rows, choices)
+        if not self.costs:
+            return quality
+        return self._reward(
+            quality, np.stack([self._exchanged(one, rows, choices) for one in self.costs], -1)
+        )
+
+    def _exchanged(self, effects: Effects, rows: np.ndarray, choices: np.ndarray) -> np.ndarray:
+        """The value of networks with one choice exchanged, likewise."""
+        gains = effects.gains(rows)
+        lost = np.take_along_axis(gains, choices + self.encoding.offsets, 1)
+        changed: np.ndarray = effects.of(rows)[:, None] + gains - lost[:, self.encoding.decision]
+        return changed
+
+    def _reward(self, quality: np.ndarray, logs: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
+        """Rewards (...) from qualities and the logarithms of costs (..., targets), or known costs."""
+        costs = np.exp(np.minimum(logs, 50.0)) * np.array(self.reward.targets) if prices is None else prices
+        offset, factor = self.reward.line(costs)
+        worth: np.ndarray = offset + factor * quality
+        return worth
