@@ -1,8 +1,8 @@
 """Thompson sampling on a Bayesian model of the choices: the default.
 
 What is tried next is the best network under one draw of what the model believes, so that proposals made at
-once differ, and what is uncertain is tried as often as it may be best (Thompson 1933; Russo et al. 2018, arXiv
-1707.02038). Quality is modelled, and so are the costs that the reward looks at; where costs can be told
+once differ, and what is uncertain is tried as often as it may be best (Thompson 1933; Russo et al. 2018,
+arXiv 1707.02038). Quality is modelled, and so are the costs that the reward looks at; where costs can be told
 beforehand, the networks that seem best are priced before one of them is chosen.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.beliefs import Beliefs, Drawn
-from mobilenets.nas.strategies.strategy import TRIES, Problem, Strategy, Told, networks
+from mobilenets.nas.strategies.strategy import Problem, Strategy, Told, networks
 
 SPREAD = 32  # random networks of which a first proposal is the one farthest from all before
-FINALISTS = 16  # networks that are put into canonical form and priced
-RANDOM, PARENTS = 48, 12  # of a large space, what climbs: networks drawn, and the best so far
+FINALISTS = 8  # networks that are put into canonical form and priced
+RANDOM, PARENTS = 20, 12  # of a large space, what climbs: networks drawn, and the best so far
 STRIDES = 30  # steps of a climb, at most
 
 
@@ -57,14 +57,15 @@ class Bayes(Strategy):
 
     def _listed(self, drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
         """The best networks of a small space, as they are drawn."""
-        assert self._pool is not None and self._rows is not None
+        assert self._pool is not None
+        assert self._rows is not None
         worth = drawn.worth(self._rows)
         worth[[self._place[one] for one in taken]] = -np.inf
         order = np.argsort(-worth, kind="stable")[:FINALISTS]
         return [tuple(one) for one in self._pool[order].tolist() if tuple(one) not in taken]
 
     def _climbed(self, drawn: Drawn, chance: np.random.Generator) -> list[Genotype]:
-        """Networks of a large space from which no other choice for one decision is better, as they are drawn."""
+        """The best networks of a large space that no one other choice betters, as they are drawn."""
         encoding = self.beliefs.encoding
         best = sorted(self.told, key=self.reward, reverse=True)[:PARENTS]
         random = chance.integers(encoding.counts, size=(RANDOM, len(encoding.counts)))
@@ -74,7 +75,7 @@ class Bayes(Strategy):
         return list(dict.fromkeys(tuple(one) for one in choices[order].tolist()))[:FINALISTS]
 
     def _ordered(self, found: list[Genotype], drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
-        """Networks in canonical form, the best first: exactly priced where that is possible, else as drawn."""
+        """New networks in canonical form, the best first: exactly priced where possible, else as drawn."""
         canonical = dict.fromkeys(self.canonical(one) for one in found)
         new = [one for one in canonical if one not in taken]
         if len(new) < 2:

@@ -58,22 +58,23 @@ class Drawn:
         return self._reward(quality, logs, prices)
 
     def climb(self, choices: np.ndarray, strides: int) -> np.ndarray:
-        """Networks (n, decisions), of each of which the one best decision was changed up to `strides` times."""
-        found, which = choices.copy(), np.arange(len(choices))
+        """Networks (n, decisions) after the best change of one decision, up to `strides` times."""
+        found, active = choices.copy(), np.arange(len(choices))
         decision, offsets = self.encoding.decision, self.encoding.offsets
         for _ in range(strides):
-            rows = self.encoding.rows(found)
-            worth = self._changed(rows, found)
-            best = worth.argmax(1)
-            better = worth[which, best] > self.worth(rows) + 1e-9
-            if not better.any():
+            worth = self._changed(found[active])
+            best, now = worth.argmax(1), found[active, 0]  # an exchange for the same option changes nothing
+            at = np.arange(len(active))
+            better = worth[at, best] > worth[at, now] + 1e-9 * np.abs(worth[at, now])
+            active, best = active[better], best[better]
+            if not len(active):
                 break
-            at = which[better]
-            found[at, decision[best[at]]] = best[at] - offsets[decision[best[at]]]
+            found[active, decision[best]] = best - offsets[decision[best]]
         return found
 
-    def _changed(self, rows: np.ndarray, choices: np.ndarray) -> np.ndarray:
+    def _changed(self, choices: np.ndarray) -> np.ndarray:
         """Rewards (n, options of all decisions) of networks with one choice exchanged for that option."""
+        rows = self.encoding.rows(choices)
         quality = self._exchanged(self.quality, rows, choices)
         if not self.costs:
             return quality
@@ -84,8 +85,9 @@ class Drawn:
     def _exchanged(self, effects: Effects, rows: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """The value of networks with one choice exchanged, likewise."""
         gains = effects.gains(rows)
+        now = effects.level + 0.5 * (rows * (gains + effects.single)).sum(1)
         lost = np.take_along_axis(gains, choices + self.encoding.offsets, 1)
-        changed: np.ndarray = effects.of(rows)[:, None] + gains - lost[:, self.encoding.decision]
+        changed: np.ndarray = now[:, None] + gains - lost[:, self.encoding.decision]
         return changed
 
     def _reward(self, quality: np.ndarray, logs: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:

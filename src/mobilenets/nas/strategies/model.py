@@ -1,10 +1,10 @@
 """What to expect of a network, from those that were tried: Bayesian linear regression on its choices.
 
-A value of a network is a level and a sum of effects: one of every choice, one of every two choices of adjacent
-decisions, one of any two choices, one of the network itself, and the noise of the evaluation, all normal with
-mean zero. How large each kind is, is what makes the values most likely (evidence; MacKay 1992, Neural
-Computation 4:415) beside a broad prior that keeps it sane while there are few. Values are put to mean 0 and
-variance 1 before. All is had through the kernel of the networks tried, whose inverse is kept, so that one more
+A value of a network is a level and a sum of effects: one of every choice, one of every two choices of
+adjacent decisions, one of any two choices, one of the network itself, and the noise of the evaluation, all
+normal with mean zero. How large each kind is, is what makes the values most likely (evidence; MacKay 1992,
+Neural Computation 4:415) beside a broad prior that keeps it sane while there are few. Values are put to mean
+0 and variance 1 before. All is had through the kernel of the networks tried, whose inverse is kept: one more
 costs the square of their number, however many choices there are.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 LEVEL = 1.0  # prior variance of the level, where values have variance 1
 # variances of the effects of choices, of adjacent choices, of any two, of the network itself, of the noise
@@ -205,17 +206,21 @@ class Model:
         self._invert()
 
     def _invert(self) -> None:
-        """The inverse of all networks' covariance anew, from counts of equal choices."""
+        """The inverse of all networks' covariance anew, as `kernels` has it, but without large tables."""
         n, d = self.told, len(self.encoding.counts)
-        rows = self.rows[:n].astype(np.float32)  # counts are exact in it
-        count = (rows @ rows.T).astype(float)
-        adjacent = np.zeros((n, n), dtype=int)
-        agree = self.choices[:n, None, 0] == self.choices[None, :n, 0]
-        for k in range(1, d):
-            then = self.choices[:n, None, k] == self.choices[None, :n, k]
-            adjacent += agree & then
-            agree = then
-        pairs = count * (count - 1) / max(1, d * (d - 1))
-        parts = np.stack([count / d, adjacent / max(1, d - 1), pairs, count == d])
-        covariance = mixed(parts, self.variances) + self.variances[NOISE] * np.eye(n)
-        self._inverse[:n, :n] = np.linalg.inv(covariance)
+        count, adjacent = np.zeros((n, n), dtype=np.int16), np.zeros((n, n), dtype=np.int16)
+        before = np.zeros((n, n), dtype=bool)
+        for column in self.choices[:n].T.astype(np.int16):
+            agree = column[:, None] == column
+            count += agree.view(np.int8)
+            adjacent += (agree & before).view(np.int8)
+            before = agree
+        pairs = np.arange(d + 1) * np.arange(-1, d) / max(1, d * (d - 1))
+        choice, near, pair, own, noise = self.variances
+        covariance = (LEVEL + choice * np.arange(d + 1) / d + pair * pairs + own * (np.arange(d + 1) == d))[
+            count
+        ]
+        covariance += near / max(1, d - 1) * adjacent
+        covariance[np.diag_indices(n)] += noise
+        factor = torch.linalg.cholesky(torch.from_numpy(covariance))
+        self._inverse[:n, :n] = torch.cholesky_inverse(factor).numpy()
