@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mobilenets.jobs.models import create_model, describe, list_models
     from mobilenets.jobs.predict import predict
     from mobilenets.jobs.report import report
+    from mobilenets.jobs.search import search
     from mobilenets.jobs.similar import similar
     from mobilenets.jobs.train import train
     from mobilenets.jobs.weights import convert_weights, fetch_weights, list_weights
@@ -33,7 +34,7 @@ __all__ = [
     "__version__", "adapt", "benchmark", "build_latency", "check_latency", "convert",
     "convert_weights", "create_model", "describe", "doctor", "embed", "evaluate", "export", "fetch_weights",
     "fit", "from_pretrained", "index", "list_models", "list_weights", "predict", "predict_latency",
-    "push_to_hub", "report", "similar", "train",
+    "push_to_hub", "report", "search", "similar", "train",
 ]  # fmt: skip
 
 # The verbs that share a file; every other has one of its own

@@ -68,6 +68,16 @@ class Run:
         return self.folder / "adapt.json"
 
     @property
+    def search(self) -> Path:
+        """What `search` tried, and what came of it."""
+        return self.folder / "search.json"
+
+    @property
+    def finalists(self) -> Path:
+        """Which networks `search` chose, measured and trained in full."""
+        return self.folder / "finalists.json"
+
+    @property
     def ways(self) -> Path:
         """Where `fit` had two: the network that fits and a larger one, adapted; which of them is kept."""
         return self.folder / "ways.json"

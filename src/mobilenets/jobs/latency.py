@@ -23,6 +23,7 @@ SPACE = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 SIDES = (224, 96)
 OFFERED = {"varied": 60, "narrower": 80}  # random networks whose pieces may be measured, for each span
 CORRECTING = {"varied": 3, "narrower": 4}  # and those that are measured whole, beside the network itself
+WHOLE = 9  # networks of a search space that are measured whole, the seed among them
 FIRST_CORRECTING, FIRST_CHECKED = 1_000_000, 2_000_000  # their numbers: no network has two of these parts
 MOST = {"conv": 10, "squeeze": 5, "linear": 10}  # pieces measured that differ in widths only
 MOST_OTHERS = 4
@@ -112,6 +113,29 @@ def table_for(archs: Sequence[Arch], target: str, path: Path | None = None) -> "
     return _spanning([Span(arch, "narrower") for arch in archs], parsed(target), path)[0]
 
 
+def table_among(archs: Sequence[Arch], target: str, path: Path | None = None) -> "Table":
+    """A table from which networks like these can be predicted on `target`: samples of a search space, the
+    seed first.
+
+    Of all their pieces those are measured that are far from any other; the first networks are measured whole.
+    Otherwise as `table_for`; UsageError also for a table from a CSV that lacks pieces of them.
+    """
+    from mobilenets.bench.pieces import pieces
+    from mobilenets.bench.predicting import Predictor
+
+    wanted = parsed(target)
+    table, path = _at(wanted, path)
+    if not table.terms.versions:
+        if missing := [name for arch in archs for name in Predictor(table).predict(arch).missing]:
+            raise UsageError(
+                f"{path} lacks {missing[0]}, which networks of this space have; measure it and add its line, "
+                "or leave the table out"
+            )
+        return table
+    offered = [piece for arch in archs for piece in pieces(arch)]
+    return _extended(table, _chosen(pieces(archs[0]), offered, table), archs[:WHOLE], wanted, path)
+
+
 def kept(target: str) -> Path:
     """Where the table of a target is kept when no place was given."""
     from mobilenets.bench.building import terms_of
@@ -149,6 +173,18 @@ def networks_of(span: "Span", first: int, count: int) -> list[Arch]:
 
 def _spanning(spans: "Sequence[Span]", target: "Target", path: Path | None) -> "tuple[Table, Path]":
     """The table at `path` or in the cache folder, extended to these spans; and where it is."""
+    table, path = _at(target, path)
+    if not table.terms.versions:
+        return table, path
+    whole = [arch for span in spans for arch in networks_of(span, FIRST_CORRECTING, CORRECTING[span.way])]
+    whole += [span.arch for span in spans]
+    return _extended(table.spanning(spans), _lacking(spans, table), whole, target, path), path
+
+
+def _at(target: "Target", path: Path | None) -> "tuple[Table, Path]":
+    """The table at `path` or in the cache folder, perhaps empty; and where it is. One from a CSV has no
+    versions. Raises UsageError for a table of other terms.
+    """
     from mobilenets.bench.building import terms_of
     from mobilenets.bench.table import Table
 
@@ -164,16 +200,15 @@ def _spanning(spans: "Sequence[Span]", target: "Target", path: Path | None) -> "
     path = Path(path) if path else _place(terms)
     table = known or _if_any(path) or Table(terms)
     table.expect(terms, path)
-    return _extended(table.spanning(spans), spans, target, path), path
+    return table, path
 
 
-def _extended(table: "Table", spans: "Sequence[Span]", target: "Target", path: Path) -> "Table":
-    """The table with what it lacks for these spans; says what that costs before it begins."""
+def _extended(
+    table: "Table", pieces: "Sequence[Piece]", whole: Sequence[Arch], target: "Target", path: Path
+) -> "Table":
+    """The table with what it lacks of pieces and whole networks; says what that costs before it begins."""
     from mobilenets.bench.building import build
 
-    pieces = _lacking(spans, table)
-    whole = [arch for span in spans for arch in networks_of(span, FIRST_CORRECTING, CORRECTING[span.way])]
-    whole += [span.arch for span in spans]
     networks = [arch for arch in dict.fromkeys(whole) if arch not in table.networks]
     if not pieces and not networks:
         return table
@@ -190,12 +225,18 @@ def _extended(table: "Table", spans: "Sequence[Span]", target: "Target", path: P
 def _lacking(spans: "Iterable[Span]", table: "Table") -> "list[Piece]":
     """The pieces to measure for these spans."""
     from mobilenets.bench.pieces import pieces
-    from mobilenets.bench.sampling import spread
 
     own = [piece for span in spans for piece in pieces(span.arch)]
     offered = [
         piece for span in spans for arch in networks_of(span, 0, OFFERED[span.way]) for piece in pieces(arch)
     ]
+    return _chosen(own, offered, table)
+
+
+def _chosen(own: "Iterable[Piece]", offered: "Iterable[Piece]", table: "Table") -> "list[Piece]":
+    """All of one's own, and of those offered what is far from any other, so many of each kind."""
+    from mobilenets.bench.sampling import spread
+
     return spread(own, offered, lambda piece: MOST.get(piece.kind, MOST_OTHERS), table.pieces)
 
 

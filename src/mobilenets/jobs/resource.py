@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,36 @@ if TYPE_CHECKING:
     from mobilenets.bench.predicting import Predictor
 
 UNITS = {"latency": "ms", "macs": "MACs", "params": "parameters", "memory": "bytes"}
+
+
+@dataclass(frozen=True)
+class Price:
+    """What any network takes of a resource, as it is predicted: latency by the table in a file, the rest by
+    count. Other processes may have it, too.
+    """
+
+    resource: str
+    table: Path | None = None
+
+    def __call__(self, arch: Arch) -> float:
+        """The amount in `unit`. Raises RunError for a table that cannot be read."""
+        if self.table is not None:
+            return _predicting(self.table).predict(arch).ms
+        return _counted(self.resource).predict(arch)
+
+    @property
+    def unit(self) -> str:
+        """Of what is predicted."""
+        return UNITS[self.resource]
+
+
+@lru_cache(maxsize=4)
+def _predicting(table: Path) -> "Predictor":
+    """The predictor of a table, which does not change any more."""
+    from mobilenets.bench.predicting import Predictor
+    from mobilenets.bench.table_reading import read_table
+
+    return Predictor(read_table(table))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class Facts:
     choice: dict[str, Any] = field(default_factory=dict)
     adaptation: dict[str, Any] = field(default_factory=dict)
     ways: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
+    finalists: dict[str, Any] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
     metrics: tuple[Row, ...] = ()
     arch: Arch | None = None
@@ -139,6 +141,8 @@ def gather(run: Run) -> Facts:
         choice=_document(run.candidates),
         adaptation=_document(run.adaptation),
         ways=_document(run.ways),
+        search=_document(run.search),
+        finalists=_document(run.finalists),
         result=_document(run.result),
         metrics=tuple(_rows(run.metrics)),
         arch=loads(run.arch.read_bytes()) if run.arch.exists() else None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from mobilenets.base.files import write_text
 from mobilenets.base.run import Run
-from mobilenets.reports import adapt, classify, detect, embed, figures, segment, wording
+from mobilenets.reports import adapt, classify, detect, embed, figures, search, segment, wording
 from mobilenets.reports.facts import Facts, gather
 from mobilenets.reports.usage import snippets
 
@@ -56,6 +56,7 @@ def render(facts: Facts) -> str:
         **_headline(facts),
         **SECTIONS[facts.task](facts),
         **adapt.section(facts),
+        **search.section(facts),
         **_training(facts),
         **_candidates(facts),
         **_terms(facts),

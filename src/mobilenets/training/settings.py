@@ -208,6 +208,18 @@ def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
     )
 
 
+def trying(n_train: int, classes: int, task: str, epochs: int) -> Settings:
+    """Settings for a search's short training from nothing, which only has to tell networks apart."""
+    known = from_scratch(n_train, classes, task)
+    return replace(
+        known,
+        epochs=epochs,
+        warmup_epochs=min(known.warmup_epochs, 0.2 * epochs),
+        ema_decay=min(known.ema_decay, 0.99),  # an average over longer would still hold the beginning
+        checkpoint_seconds=60.0,
+    )
+
+
 def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for the long fine-tuning of a network that was narrowed.
 

@@ -13,6 +13,7 @@ from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.space import Genotype, Space
 
 SMALL = 20_000  # sets of choices, up to which all networks of a space are listed
+DEAR = 10  # draws that are too dear before a cheap one is walked to
 TRIES = 50  # draws before a proposal that nobody made is looked for in another way
 
 
@@ -89,11 +90,20 @@ class Strategy(ABC):
     def fresh(self, draws: Iterable[Genotype], taken: set[Genotype], chance: np.random.Generator) -> Genotype:
         """The canonical form of the first of `draws` that is not `taken`; without one, of a network near the
         last one or of any that is left; of the last one where nothing is left.
+
+        Where only what fits is wanted, and costs are known, networks that fit go before those that do not.
         """
-        last = None
+        last, dear = None, list[Genotype]()
         for last in draws:
-            if self.canonical(last) not in taken:
-                return self.canonical(last)
+            found = self.canonical(last)
+            if found not in taken:
+                if self.excess(found) <= 1:
+                    return found
+                dear.append(found)
+                if len(dear) == DEAR:
+                    break
+        if dear:
+            return self._cheaper(dear[0], taken, chance)
         everything = networks(self.problem.space)
         if everything is not None:
             left = [one for one in everything if one not in taken]
@@ -106,6 +116,27 @@ class Strategy(ABC):
                 break
             found = self.problem.space.mutate(found, chance)
         return self.canonical(found)
+
+    def excess(self, genotype: Genotype) -> float:
+        """By how much a network's known costs are above their targets, as the largest ratio; 0 where they do
+        not matter or are not known: for any reward but the hard one a network that is dear may be worth it.
+        """
+        reward, costs = self.problem.reward, self.problem.costs
+        if reward.form != "hard" or costs is None or not reward.targets:
+            return 0.0
+        return max(cost / target for cost, target in zip(costs(genotype), reward.targets, strict=True))
+
+    def _cheaper(self, genotype: Genotype, taken: set[Genotype], chance: np.random.Generator) -> Genotype:
+        """A network that fits, by small steps from one that does not; the cheapest on the way without one."""
+        best, least = genotype, self.excess(genotype)
+        for _ in range(20 * TRIES):
+            other = self.canonical(self.problem.space.mutate(best, chance))
+            excess = self.excess(other)
+            if excess <= 1 and other not in taken:
+                return other
+            if excess < least:
+                best, least = other, excess
+        return genotype if best in taken else best
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,154 @@
+"""`mobilenets search`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Unpack
+
+import typer
+
+from mobilenets.cli import options
+from mobilenets.cli.settings import collect
+
+
+def search(
+    data: options.Data,
+    *,
+    space: Annotated[
+        str,
+        typer.Option(
+            metavar="SPACE",
+            help="What to choose from: mnasnet, v3, v4, width, resolution, a .json file of one of these, or "
+            "a .py file that calls a Space `space`.",
+        ),
+    ] = "mnasnet",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The network that the space is laid around; its own if not given."),
+    ] = None,
+    width: options.Width = None,
+    resolution: options.InputSide = None,
+    dialect: options.Dialect = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="AMOUNT",
+            help="What a network may take: a time as 3ms, or 150Mmacs, 1.2Mparams, 600kB of activations at "
+            'once, or a share of what the model takes: 60%, "60% macs".',
+        ),
+    ] = "10ms",
+    target: options.Target = "litert:cpu:1",
+    task: options.Task = "classify",
+    out: options.RunFolder = Path("runs/search"),
+    trials: Annotated[int, typer.Option(metavar="N", help="Networks to try, at most.")] = 200,
+    hours: Annotated[
+        float | None, typer.Option(metavar="X", help="Time for trying, at most; the last training is apart.")
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Who proposes: bayes, mnasnet (its controller), reinforce, evolution, pareto, local, "
+            "random, tpe or nsga2.",
+        ),
+    ] = "bayes",
+    reward: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What it is after: the best that fits (hard), a price on what is above or below the budget "
+            "(soft, absolute), or quality alone.",
+        ),
+    ] = "hard",
+    weight: Annotated[
+        float | None, typer.Option(metavar="W", help="Weight of the cost in the reward, below 0.")
+    ] = None,
+    proxy_epochs: Annotated[int, typer.Option(metavar="N", help="Epochs of each trial.")] = 5,
+    proxy_images: Annotated[
+        int, typer.Option(metavar="N", help="Images that each trial is trained on; 0: all.")
+    ] = 0,
+    proxy_resolution: Annotated[
+        int, typer.Option(metavar="PIXELS", help="Side of the input in trials; 0: the network's own.")
+    ] = 0,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that try networks side by side.")] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Try them on this Ray cluster instead; `local` starts one."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where trials are recorded, if not in the run folder: a file, or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE.",
+        ),
+    ] = None,
+    finalists: Annotated[
+        int, typer.Option(metavar="N", help="Networks trained in full, of which the best is kept.")
+    ] = 1,
+    beside: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help="Networks of the zoo tried on the same terms, as NAME or NAME:WIDTH."
+        ),
+    ] = "mobilenet_v3_small,mobilenet_v2:0.5,mnasnet_small",
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A table of `mobilenets latency build`; what it lacks is measured."
+        ),
+    ] = None,
+    val: options.Val = None,
+    seed: options.Seed = 0,
+    teacher: options.Teacher = None,
+    **training: Unpack[options.Training],
+) -> dict[str, Any]:
+    """Search for networks that meet a budget, train the best in full, export and verify it.
+
+    Every trial trains a network of the space for a short while; its latency is told by a table measured on
+    the target. Training settings are those of the last, full training. The same command again goes on where
+    it was stopped, with as many workers as it is given.
+
+    For example:
+
+      mobilenets search photos --space mnasnet --budget 4ms --target litert:cpu:1 --trials 200 --hours 1
+
+      mobilenets search signs --space v3 --resolution 64 --budget 50% --trials 40 --proxy-epochs 2
+    """
+    from mobilenets.jobs.search import search as job
+
+    return job(
+        data,
+        space=space,
+        model=model,
+        width=width,
+        resolution=resolution,
+        dialect=dialect,
+        budget=budget,
+        target=target,
+        task=task,
+        out=out,
+        trials=trials,
+        hours=hours,
+        strategy=strategy,
+        reward=reward,
+        weight=weight,
+        proxy_epochs=proxy_epochs,
+        proxy_images=proxy_images,
+        proxy_resolution=proxy_resolution,
+        workers=workers,
+        ray=ray,
+        storage=storage,
+        finalists=finalists,
+        beside=beside,
+        table=table,
+        val=val,
+        seed=seed,
+        settings=collect(**training),
+        teacher=teacher,
+    )
+
+
+def show(document: dict[str, Any]) -> None:
+    """What was asked and what was reached."""
+    from mobilenets.cli.output import facts
+
+    facts(document)

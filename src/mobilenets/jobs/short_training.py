@@ -1,0 +1,117 @@
+"""How a search tries a network: trained from nothing for a few epochs, judged on the val split, priced."""
+
+import random
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import codec, cost
+from mobilenets.arch.edit import at
+from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import UsageError
+from mobilenets.base.run import Run
+from mobilenets.jobs.resource import Price
+from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.start import Plan, open_network
+from mobilenets.nas.reward import Outcome
+from mobilenets.nas.space import Genotype
+from mobilenets.nas.trial import Evaluation
+
+if TYPE_CHECKING:
+    from mobilenets.data.dataset import Dataset
+    from mobilenets.training.settings import Settings
+
+EPOCHS = 5  # MnasNet's (arXiv 1807.11626, section 5)
+STEPS = 4  # timed to tell beforehand what a search will take
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """Tries networks on these terms; any process can have it.
+
+    A network is trained on `images` of the train split (0: all), the same for every one, for `epochs`, at
+    `side` pixels (0: its own). `price` is asked about the network as it will be used. `settings` replace
+    those that are chosen for a short training. Trainings under way are kept below `folder`, so that a killed
+    one goes on.
+    """
+
+    material: Material
+    price: Price
+    folder: Path
+    epochs: int = EPOCHS
+    images: int = 0
+    side: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can be. Raises UsageError."""
+        if self.epochs < 1 or self.images < 0 or self.side < 0:
+            raise UsageError(
+                f"a short training needs at least one epoch, and images and side from 0, got {self.epochs}, "
+                f"{self.images} and {self.side}"
+            )
+
+    def __call__(self, number: int, _: Genotype, arch: str | None, seed: int) -> Evaluation:
+        """The network's metric on the val split and its cost. Raises what training raises."""
+        from mobilenets import training
+        from mobilenets.tasks import get
+
+        assert arch is not None  # every network of a space that is searched by training can be built
+        found = codec.loads(arch)
+        dataset = self.dataset()
+        run = Run(self.folder / f"{number:05d}")
+        trained = found if self.side in (0, found.resolution) else at(found, self.side)
+        network, card = open_network(
+            Plan(trained, trained), dataset.labels, "none", seed, run, may_lack=False
+        )
+        result = training.train(network, dataset, card, self.chosen(dataset, card.task, seed), run)
+        shutil.rmtree(run.folder, ignore_errors=True)
+        counted = cost(found)
+        curve = {f"epoch{row['epoch']}": row[get(card.task).metric] for row in result.history}
+        return Evaluation(
+            Outcome(result.metric, (self.price(found),)),
+            {"params": counted.params, "macs": counted.macs, **curve},
+        )
+
+    def dataset(self) -> "Dataset":
+        """The images that every network is trained and judged on. Raises DataError."""
+        whole = self.material.dataset()
+        if not self.images or self.images >= len(whole.train):
+            return whole
+        chance = random.Random(f"{self.material.seed} {self.images}")  # noqa: S311 - a sample, not a secret
+        return replace(whole, train=tuple(chance.sample(list(whole.train), self.images)))
+
+    def chosen(self, dataset: "Dataset", task: str, seed: int) -> "Settings":
+        """The settings of a short training. Raises UsageError, UnknownName."""
+        from mobilenets.training.settings import override, trying
+
+        known = trying(len(dataset.train), len(dataset.labels), task, self.epochs)
+        return override(known, **{"seed": seed, **self.settings})
+
+    def seconds(self, arch: Arch) -> float:
+        """About how long a training of this network takes here, from a few steps of it."""
+        import torch
+
+        from mobilenets.nn import build
+
+        network = build(at(arch, self.side) if self.side else arch).train()
+        x = torch.randn(BATCH, 3, network.arch.resolution, network.arch.resolution)
+        times = []
+        for _ in range(STEPS):
+            begun = time.perf_counter()
+            _total(network(x)).backward()
+            times.append(time.perf_counter() - begun)
+        dataset = self.dataset()
+        shown = len(dataset.train) + len(dataset.val) / 3  # judging goes forwards only
+        return min(times[1:]) / BATCH * shown * self.epochs
+
+
+def _total(outputs: Any) -> Any:
+    """Something to take the gradient of, of any task's outputs."""
+    import torch
+
+    return outputs.sum() if isinstance(outputs, torch.Tensor) else sum(_total(one) for one in outputs)

@@ -1,0 +1,229 @@
+"""`search` on a few drawn shapes, by MACs; by a measured table, in workers and killed where marked slow."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mobilenets.arch import codec, cost
+from mobilenets.arch.zoo import find
+from mobilenets.base.errors import BudgetError, ConfigMismatch, MobilenetsError, SearchError
+from mobilenets.base.files import read_json
+from mobilenets.base.run import Run
+from mobilenets.cli.main import main
+from mobilenets.jobs.evaluate import evaluate
+from mobilenets.jobs.search import search
+from mobilenets.nas import spaces
+from mobilenets.nas.record import read_record
+from mobilenets.nn import load_model
+
+ASKED = {
+    "space": "v3", "resolution": 32, "budget": "1.2Mmacs", "trials": 4, "proxy_epochs": 1,
+    "strategy": "random", "beside": "mobilenet_v3_small:0.5", "finalists": 2,
+    "settings": {"epochs": 2, "batch_size": 8},
+}  # fmt: skip
+WORDS = (  # the same as a command
+    "search {data} --space v3 --resolution 32 --budget 1.2Mmacs --trials 4 --proxy-epochs 1 "
+    "--strategy random --beside mobilenet_v3_small:0.5 --finalists 2 --epochs 2 --batch-size 8 --out {out}"
+)
+
+
+@pytest.fixture(scope="module")
+def searched(shapes, tmp_path_factory):
+    """A finished search, and what it returned."""
+    out = tmp_path_factory.mktemp("searched") / "run"
+    return out, search(shapes, out=out, **ASKED)
+
+
+def test_the_best_that_fits_is_trained_exported_and_verified(searched, shapes):
+    out, result = searched
+    document = read_json(Run(out).search)
+    network, card = load_model(Run(out).weights)
+    assert cost(network.arch).macs <= 1.2e6 == result["budget"]
+    assert (result["unit"], result["trials"], result["failed"]) == ("MACs", 4, 0)
+    assert (card.weights, card.labels) == ("none", ("disc", "square"))
+    assert evaluate(result["artifact"], shapes)["top1"] == result["value"]
+    trained = read_json(Run(out).finalists)["trained"]
+    assert 1 <= len(trained) <= 2
+    assert network.arch.name == max(trained, key=lambda one: one["value"])["name"]
+    fitting = [one for one in document["trials"] if one["cost"] <= 1.2e6]
+    assert document["best_that_fits"]["quality"] == max(one["quality"] for one in fitting)
+    assert all(one["fits"] == (one["cost"] <= 1.2e6) for one in document["trials"])
+    assert fitting == document["trials"]  # what is known not to fit is not tried
+
+
+def test_every_trial_is_written_down_as_the_network_it_was(searched):
+    out, _ = searched
+    known, trials = read_record(out / "search.db")
+    document = read_json(Run(out).search)
+    assert known["strategy"] == document["strategy"] == "random"
+    assert [one["number"] for one in document["trials"]] == [one.number for one in trials] == [0, 1, 2, 3]
+    space = spaces.space_around("v3", find("mobilenet_v3_small", resolution=32, classes=2))
+    for trial in trials:
+        arch = codec.loads(trial.arch)
+        assert arch.blocks == space.arch(trial.genotype).blocks
+        assert cost(arch).macs == trial.outcome.costs[0] == trial.metrics["macs"]
+        assert 0 <= trial.outcome.quality == max(trial.metrics[f"epoch{k}"] for k in (1,)) <= 1
+    assert len({trial.seed for trial in trials}) == 4
+    beside = {one["name"]: one for one in document["beside"]}
+    wanted = cost(find("mobilenet_v3_small", 0.5, 32, 2)).macs
+    assert beside["mobilenet_v3_small:0.5"]["cost"] == wanted
+    assert not list((out / "trials").glob("*"))  # what a trial trained is of no use any more
+
+
+def test_the_report_shows_it(searched):
+    out, result = searched
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert result["report"] == str(out / "report.html")
+    for text in ("How it was found", "Trained in full", "What they look like", "Reward over the trials"):
+        assert text in page
+    assert page.count("<svg") >= 5
+    names = {path.stem for path in Run(out).plots.glob("search-*.svg")}
+    assert names == {"search-front", "search-rewards", "search-blocks", "search-marginals"}
+
+
+def test_a_second_call_repeats_nothing_and_other_terms_are_refused(searched, shapes):
+    out, result = searched
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    assert search(shapes, out=out, **ASKED) == result
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(ConfigMismatch, match="strategy: 'random' there, 'local' now"):
+        search(shapes, out=out, **ASKED | {"strategy": "local"})
+
+
+def test_more_trials_go_on_where_the_search_was(searched, shapes, tmp_path, capsys):
+    """The first trials of a longer search are those of a shorter one; only the rest is tried."""
+    out = tmp_path / "run"
+    short = ASKED | {"finalists": 1, "beside": ""}
+    search(shapes, out=out, **short | {"trials": 2})
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert "networks in the space v3, budget 1.2e+06 MACs; a trial of 1 epochs takes about" in first
+    assert "best that fits" in rest[0]
+    result = search(shapes, out=out, **short | {"trials": 3})
+    said = capsys.readouterr().err
+    assert "2 trials are there already" in said
+    assert "3/3" in said
+    assert "2/3" not in said
+    genotypes = [trial.genotype for trial in read_record(out / "search.db")[1]]
+    assert genotypes == [trial.genotype for trial in read_record(searched[0] / "search.db")[1]][:3]
+    document = read_json(Run(out).search)
+    assert len(document["trials"]) == result["trials"] == read_json(Run(out).finalists)["trials"] == 3
+    best = codec.decode(document["best_that_fits"]["arch"])
+    assert load_model(Run(out).weights)[0].arch == best
+
+
+def test_a_space_of_ones_own_comes_from_a_file(shapes, tmp_path):
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "from mobilenets.arch.edit import at\n"
+        "from mobilenets.nas import Decision, Space\n"
+        "def space(seed):\n"
+        "    return Space('mine', (Decision('side', (32, 64)),), lambda values: at(seed, values['side']))\n"
+    )
+    asked = ASKED | {"space": code, "beside": "", "trials": 2, "budget": "100Mmacs", "finalists": 1}
+    result = search(shapes, out=tmp_path / "run", model="mobilenet_v3_small", width=0.35, **asked)
+    assert result["trials"] == 2
+    assert load_model(Run(tmp_path / "run").weights)[0].arch.resolution in (32, 64)
+
+
+REFUSED = [
+    ({"space": "v5"}, "v5"),
+    ({"space": "mnasnet", "model": "mobilenet_v1"}, "has no stage that the space 'mnasnet' knows"),
+    ({"space": "none.py"}, "there is no file none.py"),
+    ({"strategy": "luck"}, "luck"),
+    ({"reward": "gold"}, "gold"),
+    ({"weight": 2.0}, "weight"),
+    ({"budget": "4"}, "unit"),
+    ({"task": "sing"}, "sing"),
+    ({"trials": 0}, "at least 1"),
+    ({"hours": 0}, "hours above 0"),
+    ({"proxy_epochs": 0}, "at least one epoch"),
+    ({"beside": "mobilenet_v2:wide"}, "mobilenet_v2:0.5"),
+    ({"settings": {"epoch": 3}}, "epoch"),
+    ({"target": "toaster:cpu:1"}, "toaster"),
+    ({"storage": "mysql://somewhere"}, "mysql"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED)
+def test_bad_input_is_one_clear_line(shapes, tmp_path, change, message):
+    with pytest.raises(MobilenetsError, match=message) as caught:
+        search(shapes, out=tmp_path / "run", **ASKED | {"beside": ""} | change)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("space = 3", "must have a Space"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def space(seed): return seed", "must return a Space, got Arch"),
+    ],
+)
+def test_a_bad_file_of_a_space_is_one_clear_line(shapes, tmp_path, code, message):
+    (tmp_path / "mine.py").write_text(code)
+    with pytest.raises(MobilenetsError, match=message):
+        search(shapes, out=tmp_path / "run", **ASKED | {"space": tmp_path / "mine.py"})
+
+
+def test_a_space_that_says_its_network_takes_no_other(shapes, tmp_path):
+    path = tmp_path / "space.json"
+    path.write_text(spaces.dumps(spaces.space_around("v3", find("mobilenet_v3_small", resolution=32))))
+    with pytest.raises(MobilenetsError, match="says itself what its networks are; leave --resolution out"):
+        search(shapes, out=tmp_path / "run", **ASKED | {"space": path})
+
+
+def test_a_budget_that_nothing_can_meet_is_said_before_anything_is_trained(shapes, tmp_path):
+    with pytest.raises(BudgetError, match="nothing in the space v3 meets 1e\\+04 MACs; the closest is v3_"):
+        search(shapes, out=tmp_path / "run", **ASKED | {"budget": "10kmacs"})
+    assert not (tmp_path / "run" / "search.db").exists()
+
+
+def test_trials_that_all_fail_end_it_with_the_reason(shapes, tmp_path, monkeypatch):
+    from mobilenets.jobs import short_training
+
+    def broken(*_, **__):
+        raise SearchError("the disk is gone")
+
+    monkeypatch.setattr(short_training, "open_network", broken)
+    with pytest.raises(SearchError, match="trials failed, the last one: the disk is gone"):
+        search(shapes, out=tmp_path / "run", **ASKED | {"beside": "", "trials": 9})
+    assert len(read_record(tmp_path / "run" / "search.db")[1]) == 5
+
+
+def test_the_command_prints_what_the_function_returns(searched, shapes, capsys):
+    out, result = searched
+    words = [*WORDS.format(data=shapes, out=out).split(), "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == result
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant_it_proposes_the_same(searched, shapes, tmp_path):
+    """Killed again and again without warning, then let run: the same trials with the same results."""
+    out = tmp_path / "run"
+    words = WORDS.format(data=shapes, out=out).split()
+    for seconds in (6, 9, 12):
+        process = subprocess.Popen([sys.executable, "-m", "mobilenets", *words])
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([sys.executable, "-m", "mobilenets", *words], check=True)
+    mine, theirs = (read_record(one / "search.db")[1] for one in (out, searched[0]))
+    assert [(one.genotype, one.seed) for one in mine] == [(one.genotype, one.seed) for one in theirs]
+    assert [one.outcome for one in mine] == [one.outcome for one in theirs]
+
+
+@pytest.mark.slow
+def test_by_latency_in_two_workers(shapes, tmp_path):
+    """On a measured table; what is chosen is measured itself."""
+    asked = ASKED | {"budget": "90%", "workers": 2, "trials": 6, "strategy": "local"}
+    result = search(shapes, out=tmp_path / "run", **asked)
+    assert result["unit"] == "ms"
+    assert (tmp_path / "run" / "table.json").exists()
+    finalists = read_json(Run(tmp_path / "run").finalists)
+    assert all(one["measured"] <= result["budget"] for one in finalists["chosen"])
+    assert "Predicted and measured" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
