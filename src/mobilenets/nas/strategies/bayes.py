@@ -31,6 +31,7 @@ class Bayes(Strategy):
         self._pool = None if everything is None else np.array(everything)
         self._rows = None if self._pool is None else self.beliefs.encoding.rows(self._pool)
         self._place = {} if everything is None else {one: k for k, one in enumerate(everything)}
+        self._exact: np.ndarray | None = None  # costs of all networks of a small space
         self._prices: dict[Genotype, tuple[float, ...]] = {}
 
     def tell(self, trial: Told) -> None:
@@ -59,7 +60,9 @@ class Bayes(Strategy):
         """The best networks of a small space, as they are drawn."""
         assert self._pool is not None
         assert self._rows is not None
-        worth = drawn.worth(self._rows)
+        if self._exact is None and self.problem.costs and self.beliefs.costs:
+            self._exact = np.array([self._price(one) for one in self._place])
+        worth = drawn.worth(self._rows, self._exact)
         worth[[self._place[one] for one in taken]] = -np.inf
         order = np.argsort(-worth, kind="stable")[:FINALISTS]
         return [tuple(one) for one in self._pool[order].tolist() if tuple(one) not in taken]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mobilenets.nas.reward import Outcome, front
+from mobilenets.nas.reward import Outcome
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import TRIES, Strategy, Told
 
@@ -45,15 +45,38 @@ class Pareto(Strategy):
 
 def survivors(trials: Sequence[Told], count: int) -> list[Told]:
     """The best `count` trials that did not fail, the best first: by front, then by the room around them."""
-    left, kept = list(trials), list[Told]()
-    while left and len(kept) < count:
-        outcomes = [trial.outcome for trial in left if trial.outcome is not None]
-        first = front(outcomes)
-        room = crowding([outcomes[k] for k in first])
-        order = sorted(range(len(first)), key=lambda k: -room[k])
-        kept += [left[first[k]] for k in order]
-        left = [trial for k, trial in enumerate(left) if k not in set(first)]
+    alive = [(trial, trial.outcome) for trial in trials if trial.outcome is not None]
+    table = np.array([(one.quality, *(-cost for cost in one.costs)) for _, one in alive])
+    kept: list[Told] = []
+    for members in fronts(table, count):
+        room = crowding([alive[k][1] for k in members])
+        kept += [alive[members[k]][0] for k in np.argsort(-room, kind="stable")]
     return kept[:count]
+
+
+def fronts(table: np.ndarray, count: int) -> list[list[int]]:
+    """Rows of what should be large (n, d), by fronts: those that no other beats, then those of the rest.
+
+    Only as many fronts as hold `count` rows.
+    """
+    no_worse, better = (
+        np.ones((len(table), len(table)), dtype=bool),
+        np.zeros((len(table), len(table)), dtype=bool),
+    )
+    for column in table.T:
+        no_worse &= column[:, None] >= column
+        better |= column[:, None] > column
+    beats = no_worse & better
+    above = beats.sum(axis=0)  # by how many rows that are left each one is beaten
+    found: list[list[int]] = []
+    placed = 0
+    while placed < min(count, len(table)):
+        members = np.flatnonzero(above == 0)
+        above -= beats[members].sum(axis=0)
+        above[members] = -1
+        found.append(members.tolist())
+        placed += len(members)
+    return found
 
 
 def crowding(outcomes: Sequence[Outcome]) -> np.ndarray:
