@@ -6,7 +6,7 @@ import numpy as np
 
 from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.space import Genotype
-from mobilenets.nas.strategies.model import Choices, Effects, Model
+from mobilenets.nas.strategies.model import Choices, Effects, Model, Scale
 from mobilenets.nas.strategies.strategy import Problem
 
 TINY = 1e-6  # of a target: what a cost of 0 counts as, where costs are multiplied
@@ -20,7 +20,9 @@ class Beliefs:
         counts = [len(decision.options) for decision in problem.space.decisions]
         self.encoding = Choices(counts)
         self.quality = Model(counts)
-        self.costs = [] if self.reward.form == "quality" else [Model(counts) for _ in self.reward.targets]
+        self.costs = (
+            [] if self.reward.form == "quality" else [Model(counts, bent=False) for _ in self.reward.targets]
+        )
         self.succeeded = 0
 
     def tell(self, genotype: Genotype, outcome: Outcome | None) -> None:
@@ -37,7 +39,9 @@ class Beliefs:
     def draw(self, chance: np.random.Generator) -> "Drawn":
         """One world that agrees with the trials."""
         quality = self.quality.draw(chance)
-        return Drawn(self.encoding, self.reward, quality, tuple(model.draw(chance) for model in self.costs))
+        costs = tuple(model.draw(chance) for model in self.costs)
+        scales = tuple(model.scale for model in self.costs)
+        return Drawn(self.encoding, self.reward, quality, self.quality.scale, costs, scales)
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,13 @@ class Drawn:
     encoding: Choices
     reward: Reward
     quality: Effects
+    scale: Scale
     costs: tuple[Effects, ...]
+    scales: tuple[Scale, ...]
 
     def worth(self, rows: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
         """Rewards (n,) of networks (n, options of all decisions), whose costs (n, targets) may be known."""
-        quality = self.quality.of(rows)
-        if not self.costs:
-            return quality
-        logs = np.stack([effects.of(rows) for effects in self.costs], -1)
-        return self._reward(quality, logs, prices)
+        return self._reward(self.quality.of(rows), [effects.of(rows) for effects in self.costs], prices)
 
     def climb(self, choices: np.ndarray, strides: int) -> np.ndarray:
         """Networks (n, decisions) after the best change of one decision, up to `strides` times."""
@@ -75,12 +77,8 @@ class Drawn:
     def _changed(self, choices: np.ndarray) -> np.ndarray:
         """Rewards (n, options of all decisions) of networks with one choice exchanged for that option."""
         rows = self.encoding.rows(choices)
-        quality = self._exchanged(self.quality, rows, choices)
-        if not self.costs:
-            return quality
-        return self._reward(
-            quality, np.stack([self._exchanged(one, rows, choices) for one in self.costs], -1)
-        )
+        costs = [self._exchanged(effects, rows, choices) for effects in self.costs]
+        return self._reward(self._exchanged(self.quality, rows, choices), costs)
 
     def _exchanged(self, effects: Effects, rows: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """The value of networks with one choice exchanged, likewise."""
@@ -90,9 +88,16 @@ class Drawn:
         changed: np.ndarray = now[:, None] + gains - lost[:, self.encoding.decision]
         return changed
 
-    def _reward(self, quality: np.ndarray, logs: np.ndarray, prices: np.ndarray | None = None) -> np.ndarray:
-        """Rewards (...) from qualities and the logarithms of costs (..., targets), or known costs."""
-        costs = np.exp(np.minimum(logs, 50.0)) * np.array(self.reward.targets) if prices is None else prices
-        offset, factor = self.reward.line(costs)
-        worth: np.ndarray = offset + factor * quality
+    def _reward(
+        self, quality: np.ndarray, logs: list[np.ndarray], prices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Rewards (...) by what the models say of quality and costs, or by known costs (..., targets)."""
+        meant = self.scale.meant(quality)
+        if not self.costs:
+            return meant
+        if prices is None:
+            shares = [scale.meant(one) for scale, one in zip(self.scales, logs, strict=True)]
+            prices = np.exp(np.minimum(np.stack(shares, -1), 50.0)) * np.array(self.reward.targets)
+        offset, factor = self.reward.line(prices)
+        worth: np.ndarray = offset + factor * meant
         return worth

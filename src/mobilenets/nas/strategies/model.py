@@ -3,8 +3,8 @@
 A value of a network is a level and a sum of effects: one of every choice, one of every two choices of
 adjacent decisions, one of any two choices, one of the network itself, and the noise of the evaluation, all
 normal with mean zero. How large each kind is, is what makes the values most likely (evidence; MacKay 1992,
-Neural Computation 4:415) beside a broad prior that keeps it sane while there are few. Values are put to mean
-0 and variance 1 before. All is had through the kernel of the networks tried, whose inverse is kept: one more
+Neural Computation 4:415) beside a broad prior that keeps it sane while there are few. Values are brought to
+a common scale before. All is had through the kernel of the networks tried, whose inverse is kept: one more
 costs the square of their number, however many choices there are.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-LEVEL = 1.0  # prior variance of the level, where values have variance 1
+LEVEL = 1.0  # prior variance of the level, where values have about 1
 # variances of the effects of choices, of adjacent choices, of any two, of the network itself, of the noise
 PRIOR = np.log((1.0, 0.1, 0.1, 0.01, 0.01))
 OWN, NOISE = 3, 4
@@ -90,10 +90,47 @@ def evidence(parts: np.ndarray, targets: np.ndarray, logs: np.ndarray) -> float:
     return fit - 0.5 * float((((logs - PRIOR) / BREADTH) ** 2).sum())
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What values are measured in.
+
+    Of what should be large (`bent`), it is deviations of the better half from the middle, and far below the
+    middle, differences count by their logarithm: how bad the bad ones are matters little to a search, and
+    would drown what tells the good ones apart. Else, deviations from the mean.
+    """
+
+    middle: float = 0.0
+    deviation: float = 1.0
+    bent: bool = True
+
+    @classmethod
+    def of(cls, values: Sequence[float], bent: bool) -> "Scale":
+        """Of these values."""
+        if not values:
+            return cls(bent=bent)
+        found = np.array(values)
+        middle = float(np.median(found) if bent else found.mean())
+        some = found[found >= middle] if bent else found
+        return cls(middle, float(np.sqrt(((some - middle) ** 2).mean())) or 1.0, bent)
+
+    def seen(self, values: np.ndarray) -> np.ndarray:
+        """Values in this measure."""
+        found: np.ndarray = (values - self.middle) / self.deviation
+        return np.where(found < -1, -1 - np.log(np.maximum(-found, 1.0)), found) if self.bent else found
+
+    def meant(self, seen: np.ndarray) -> np.ndarray:
+        """Values that are seen so."""
+        if self.bent:
+            seen = np.where(seen < -1, -np.exp(np.clip(-1 - seen, 0.0, 50.0)), seen)
+        return self.middle + self.deviation * seen
+
+
 class Model:
     """Learns the effects of choices from values of networks, one by one."""
 
-    def __init__(self, counts: Sequence[int]) -> None:
+    def __init__(self, counts: Sequence[int], bent: bool = True) -> None:
+        """`bent` as in `Scale`."""
+        self.bent = bent
         self.encoding = Choices(counts)
         self.variances = np.exp(PRIOR)
         self.values: list[float | None] = []
@@ -126,18 +163,19 @@ class Model:
         """How many values are known, failures counted."""
         return len(self.values)
 
-    def scale(self) -> tuple[float, float]:
-        """Mean and deviation of the values."""
-        found = np.array([value for value in self.values if value is not None])
-        return (float(found.mean()), float(found.std()) or 1.0) if len(found) else (0.0, 1.0)
+    @property
+    def scale(self) -> Scale:
+        """What values are measured in."""
+        return Scale.of([value for value in self.values if value is not None], self.bent)
 
     def targets(self) -> np.ndarray:
-        """Values (n,) with mean 0 and variance 1."""
-        mean, deviation = self.scale()
-        return np.array([FAILED if one is None else (one - mean) / deviation for one in self.values])
+        """Values (n,) as the model sees them."""
+        found = self.scale.seen(np.array([np.nan if one is None else one for one in self.values]))
+        targets: np.ndarray = np.where(np.isnan(found), FAILED, found)
+        return targets
 
     def draw(self, chance: np.random.Generator) -> Effects:
-        """Effects drawn from the posterior, in the unit of the values.
+        """Effects drawn from the posterior, of values as the model sees them.
 
         A draw from the prior is corrected by what it got wrong of the values (Matheron's rule; Wilson et al.
         2020, arXiv 2002.09309).
@@ -153,28 +191,28 @@ class Model:
         return self._corrected(guess, self._inverse[:n, :n] @ (self.targets() - guessed), spread)
 
     def mean(self) -> Effects:
-        """The posterior mean of all effects but networks' own, in the unit of the values."""
+        """The posterior mean of all effects but networks' own, of values as the model sees them."""
         shares, (_, adjacent, pair, _, _) = self.encoding, self.variances
         none = Effects(0.0, np.zeros(shares.total), np.zeros((shares.total, shares.total)))
         spread = shares.of_adjacent * adjacent + shares.of_pair * pair
         return self._corrected(none, self._inverse[: self.told, : self.told] @ self.targets(), spread)
 
     def posterior(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (m,) and covariance (m, m) of the values of networks (m, decisions) without noise."""
+        """Mean (m,) and covariance (m, m) of networks (m, decisions) without noise, likewise."""
         n = self.told
         cross = mixed(kernels(choices, self.choices[:n]), self.variances)
         own = mixed(kernels(choices, choices), self.variances)
         weights = cross @ self._inverse[:n, :n]
-        mean, deviation = self.scale()
-        return mean + deviation * (weights @ self.targets()), deviation**2 * (own - weights @ cross.T)
+        mean: np.ndarray = weights @ self.targets()
+        return mean, own - weights @ cross.T
 
     def _corrected(self, guess: Effects, wrong: np.ndarray, spread: np.ndarray) -> Effects:
-        """Effects moved by weights (n,) of the networks told, and brought to the unit of the values."""
-        rows, mean, deviation = self.rows[: self.told], *self.scale()
+        """Effects moved by weights (n,) of the networks told."""
+        rows = self.rows[: self.told]
         level = guess.level + LEVEL * float(wrong.sum())
         single = guess.single + self.variances[0] * self.encoding.of_choice * (wrong @ rows)
         double = guess.double + spread * (rows.T @ (wrong[:, None] * rows))
-        return Effects(mean + deviation * level, deviation * single, deviation * double)
+        return Effects(level, single, double)
 
     def _border(self, column: np.ndarray) -> None:
         """Take one more network into the inverse: its covariance with all networks (n + 1,)."""
