@@ -6,11 +6,13 @@ import subprocess
 import time
 from collections import Counter
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import ArchError, Interrupted, SearchError, StorageError, UsageError
+from mobilenets.nas.confirm import Confirm
 from mobilenets.nas.record import Record, identity, read_record
 from mobilenets.nas.reward import Outcome
 from mobilenets.nas.search import search
@@ -19,7 +21,19 @@ from mobilenets.nas.strategies.evolution import Evolution
 from mobilenets.nas.strategies.random import Random
 from mobilenets.nas.strategies.strategy import Problem
 from mobilenets.nas.trial import Inline, Job, evaluated
-from search_cases import PROBLEM, SEED, all_once, begun, command, failing, judged, opened, proposals, unkilled
+from search_cases import (
+    PROBLEM,
+    SEED,
+    SPACE,
+    all_once,
+    begun,
+    command,
+    failing,
+    judged,
+    opened,
+    proposals,
+    unkilled,
+)
 
 
 def run(record, evaluate=judged, trials=8, **more):
@@ -145,14 +159,35 @@ def test_limits_that_make_no_sense(tmp_path):
             run(record, hours=-1)
 
 
-def test_proposals_from_elsewhere_come_first(tmp_path):
-    def propose(number, told, pending):
-        return told[0].genotype if number >= 4 else None
+def test_the_last_part_confirms_and_a_stop_changes_nothing(tmp_path):
+    with opened(tmp_path / "whole.db") as record:
+        whole = run(record, trials=12, confirm=Confirm(PROBLEM, SEED))
+        assert len({one.genotype for one in whole[:9]}) == 9
+        assert {one.genotype for one in whole[9:]} <= {one.genotype for one in whole[:9]}
+        assert len({one.seed for one in whole}) == 12
+        assert proposals(record)[:9] == unkilled(tmp_path, 12)[:9]
+    with opened(tmp_path / "parts.db") as record, pytest.raises(Interrupted):
+        run(record, trials=12, confirm=Confirm(PROBLEM, SEED), stop=lambda: len(record.ended) >= 10)
+    with opened(tmp_path / "parts.db") as record:
+        confirm = Confirm(PROBLEM, SEED)
+        parts = run(record, trials=12, confirm=confirm)
+    assert [one.genotype for one in parts] == [one.genotype for one in whole]
+    assert confirm.named() in {one.genotype for one in whole}
+
+
+def test_the_last_part_of_the_time_confirms(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=time.sleep)
+    monkeypatch.setattr("mobilenets.nas.search.time", clock)
+
+    def slow(*job):
+        clock.now += 1.0
+        return judged(*job)
 
     with opened(tmp_path / "search.db") as record:
-        ended = run(record, trials=6, propose=propose)
-        assert [one.genotype for one in ended[4:]] == [ended[0].genotype] * 2
-        assert len({one.seed for one in ended}) == 6
+        ended = run(record, slow, trials=1000, hours=15.5 / 3600, confirm=Confirm(PROBLEM, SEED))
+    assert len(ended) == 16
+    assert len({one.genotype for one in ended[:12]}) == 12
+    assert {one.genotype for one in ended[12:]} <= {one.genotype for one in ended[:12]}
 
 
 def test_networks_go_along_and_those_that_cannot_be_fail(tmp_path):

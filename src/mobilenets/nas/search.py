@@ -6,12 +6,13 @@ strategy the recorded trials in the order in which they ended, runs those under 
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from statistics import median
 from typing import Literal
 
 from mobilenets.arch import codec
 from mobilenets.base.errors import ArchError, Interrupted, SearchError, UsageError
+from mobilenets.nas.confirm import PART, Confirm, part
 from mobilenets.nas.record import Record
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem, Strategy, Told
@@ -22,7 +23,6 @@ LOOK = 2.0  # seconds between looks at what other drivers do, for one that has n
 HOPELESS = 5  # failures without any success that end a search
 
 Event = Literal["told", "started", "ended"]
-Propose = Callable[[int, Sequence[Told], Sequence[Genotype]], Genotype | None]
 
 
 def search(
@@ -34,15 +34,15 @@ def search(
     *,
     hours: float | None = None,
     stop: Callable[[], bool] = lambda: False,
-    propose: Propose | None = None,
+    confirm: Confirm | None = None,
     on_event: Callable[[Event, Trial], None] = lambda _, __: None,
     hopeless: int = HOPELESS,
 ) -> list[Trial]:
     """Have so many trials end, those of the record counted, and return them in the order in which they ended.
 
-    `strategy` is new: it is told what the record holds. `propose`, where given, is asked before it with the
-    same arguments and the told trials; None leaves the proposal to the strategy. After `hours`, earlier
-    sessions counted, nothing begins that would probably end later; what runs is waited for. `on_event` hears
+    `strategy` and `confirm` are new: they are told what the record holds. `confirm`, where given, proposes in
+    the last part of the trials, or of the time. After `hours`, earlier sessions counted, nothing begins that
+    would probably end later; what runs is waited for. `on_event` hears
     of a trial that is told from the record at the beginning, started, or ended, here or by another driver.
     Raises Interrupted once `stop` says so: what runs is left to whoever goes on. Raises SearchError when the
     first `hopeless` trials of a search fail, UsageError, StorageError.
@@ -51,7 +51,7 @@ def search(
         raise UsageError(f"a search needs at least one trial, got {trials}")
     if hours is not None and hours <= 0:
         raise UsageError(f"a search needs time, got {hours:g} hours")
-    driver = _Driver(problem, strategy, record, pool, trials, propose, on_event)
+    driver = _Driver(problem, strategy, record, pool, trials, confirm, on_event)
     driver.limit = None if hours is None else hours * 3600
     driver.stop, driver.hopeless = stop, hopeless
     driver.run()
@@ -72,11 +72,11 @@ class _Driver:
         record: Record,
         pool: Workers,
         trials: int,
-        propose: Propose | None,
+        confirm: Confirm | None,
         on_event: Callable[[Event, Trial], None],
     ) -> None:
         self.problem, self.strategy, self.record, self.pool = problem, strategy, record, pool
-        self.trials, self.propose, self.on_event = trials, propose, on_event
+        self.trials, self.confirm, self.on_event = trials, confirm, on_event
         self.running: dict[int, Trial] = {}
         self.again: deque[Trial] = deque()
         self.told: list[Told] = []
@@ -138,10 +138,18 @@ class _Driver:
             if number >= self.trials:
                 return None
             pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
-            genotype = self.propose(number, self.told, pending) if self.propose else None
+            genotype = None
+            if self.confirm is not None and self._last_part(number):
+                genotype = self.confirm.ask(number, pending)
             if genotype is None:
                 genotype = self.strategy.ask(number, pending)
             return self.record.add(genotype, self._described(genotype))
+
+    def _last_part(self, number: int) -> bool:
+        """Whether the trial is of those that confirm, by its number or by the time left."""
+        if number >= self.trials - part(self.trials):
+            return True
+        return self.limit is not None and self._used() >= self.limit * (1 - PART) and part(number) > 0
 
     def _described(self, genotype: Genotype) -> str | None:
         """The network as JSON; None for one that cannot be, and where a space, as a table's, has none."""
@@ -179,12 +187,17 @@ class _Driver:
         for trial in self.record.ended[len(self.told) :]:
             self.told.append(trial.told)
             self.strategy.tell(trial.told)
+            if self.confirm is not None:
+                self.confirm.tell(trial.told)
             self.on_event(event, trial)
 
     def _in_time(self) -> bool:
         """Whether a trial that begins now would probably end in time."""
         if self.limit is None:
             return True
-        used = self.spent + time.monotonic() - self.begun
         took = [trial.seconds for trial in self.record.ended if trial.seconds is not None]
-        return used + (median(took) if took else 0.0) <= self.limit
+        return self._used() + (median(took) if took else 0.0) <= self.limit
+
+    def _used(self) -> float:
+        """Seconds of this session and, as far as their trials tell, of those before."""
+        return self.spent + time.monotonic() - self.begun
