@@ -24,7 +24,6 @@ from mobilenets.nas.trial import Inline, Job, evaluated
 from search_cases import (
     PROBLEM,
     SEED,
-    SPACE,
     all_once,
     begun,
     command,
