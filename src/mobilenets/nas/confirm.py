@@ -23,8 +23,8 @@ from mobilenets.nas.strategies.beliefs import Beliefs
 from mobilenets.nas.strategies.model import NOISE
 from mobilenets.nas.strategies.strategy import Problem, Told
 
-PART = 0.25  # of a budget, that goes into confirmation
-LEADERS = 20  # networks that may be measured again, at most
+PART = 0.4  # of a budget, that goes into confirmation
+LEADERS = 40  # networks that may be measured again, at most
 SECOND = 0.5  # how often the one to measure is another than the one that seems best (top-two sampling)
 DRAWS = 50  # until another one is looked for no longer
 PURPOSE = 3  # what the random numbers of a seed are for, beside trials'

@@ -138,7 +138,8 @@ class Model:
         self.rows = np.zeros((16, self.encoding.total))
         self._inverse = np.zeros((16, 16))
         self._judge_at = 3
-        self._repeated = False
+        self._distinct: dict[tuple[int, ...], int] = {}
+        self._which: list[int] = []  # of the distinct networks, for every value
 
     def tell(self, choices: Sequence[int], value: float | None) -> None:
         """The value of a network, which may be told again; None where it has none."""
@@ -150,7 +151,7 @@ class Model:
         self.choices[n] = choices
         self.rows[n] = self.encoding.rows(self.choices[n : n + 1])[0]
         parts = kernels(self.choices[: n + 1], self.choices[n : n + 1])[:, :, 0]
-        self._repeated |= bool(parts[OWN, :n].any())
+        self._which.append(self._distinct.setdefault(tuple(choices), len(self._distinct)))
         self.values.append(value)
         if n + 1 >= self._judge_at:
             self._judge()
@@ -187,7 +188,8 @@ class Model:
         upper = np.triu(chance.standard_normal(spread.shape)) * spread**0.5
         guess = Effects(level, single, upper + upper.T)
         n, rows = self.told, self.rows[: self.told]
-        guessed = guess.of(rows) + chance.standard_normal(n) * (own + noise) ** 0.5
+        guessed = guess.of(rows) + chance.standard_normal(n) * noise**0.5
+        guessed += chance.standard_normal(len(self._distinct))[self._which] * own**0.5
         return self._corrected(guess, self._inverse[:n, :n] @ (self.targets() - guessed), spread)
 
     def mean(self) -> Effects:
@@ -232,7 +234,7 @@ class Model:
         value = evidence(parts, targets, best)
         for step in STEPS if n < SETTLED else STEPS[-1:]:
             for k in range(len(best)):
-                if k == OWN and not self._repeated:  # its own effect looks like noise
+                if k == OWN and len(self._distinct) == n:  # its own effect looks like noise
                     continue
                 for sign in (-1, 1):
                     other = best.copy()
