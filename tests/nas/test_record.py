@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from search_cases import PROBLEM, SPACE, known, opened
 
 from mobilenets.base.errors import ConfigMismatch, MissingPackage, RunError, StorageError, UsageError
 from mobilenets.nas import record as record_module
@@ -15,6 +14,7 @@ from mobilenets.nas.leases import Leases, dead
 from mobilenets.nas.record import Record, read_record
 from mobilenets.nas.reward import Outcome
 from mobilenets.nas.trial import Done, Evaluation
+from search_cases import PROBLEM, SPACE, known, opened
 
 GENOTYPES = st.tuples(*(st.integers(0, len(one.options) - 1) for one in SPACE.decisions))
 NUMBERS = st.floats(0.01, 1e6)
@@ -221,6 +221,7 @@ def test_the_dead_are_known():
     assert dead(owner)  # a zombie
     child.wait()
     assert dead(owner)
+    assert dead(f"{_place()}@{_process(os.getpid())}@closed")
     reused = f"{_place()}@{os.getpid()}:1@x"
     assert dead(reused)  # the number lives, but began at another time
 
@@ -274,6 +275,8 @@ def test_a_newer_schema_is_refused(tmp_path):
 def test_other_kinds_of_storage(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="a record cannot be kept in 'mysql'; give a file, or postgresql://"):
         opened("mysql://localhost/search")
+    with pytest.raises(UsageError, match="a record cannot be kept in 'sqlite://'"):
+        opened("sqlite://")
     with pytest.raises(UsageError, match="is no place for a record"):
         opened("://nowhere")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -1,25 +1,29 @@
 """The driver: what it proposes, how it goes on after a stop, a failure and a kill."""
 
+import os
 import random
 import sqlite3
 import subprocess
 import time
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import ArchError, Interrupted, SearchError, StorageError, UsageError
 from mobilenets.nas.confirm import Confirm
 from mobilenets.nas.record import Record, identity, read_record
-from mobilenets.nas.reward import Outcome
+from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.search import search
 from mobilenets.nas.space import Decision, Space
 from mobilenets.nas.strategies.evolution import Evolution
 from mobilenets.nas.strategies.random import Random
 from mobilenets.nas.strategies.strategy import Problem
+from mobilenets.nas.tables import macro, read_table
 from mobilenets.nas.trial import Inline, Job, evaluated
 from search_cases import (
     PROBLEM,
@@ -242,6 +246,27 @@ def test_two_drivers_share_the_trials(tmp_path):
     assert [one.number for one in trials] == list(range(12))
     assert all(one.state == "complete" for one in trials)
     assert len({one.genotype for one in trials}) == 12
+
+
+TABLE = (
+    Path(os.environ.get("MOBILENETS_DATA", "../shared/data")) / "nas-bench-macro/nas-bench-macro_cifar10.json"
+)
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="NAS-Bench-Macro is not in $MOBILENETS_DATA")
+def test_a_table_of_trained_networks(tmp_path):
+    table = read_table(TABLE, macro())
+    problem = Problem(table.space, Reward("soft", (55.4e6,)))
+
+    def evaluate(number, genotype, arch, seed):
+        assert cost(codec.loads(arch)).macs == table.costs(genotype, ["flops"])[0]
+        return table.outcome(genotype, ["flops"], run=seed % 3)
+
+    with Record(tmp_path / "search.db", problem, identity(problem, "random", 0)) as record:
+        ended = search(problem, Random(problem), record, Inline(evaluate), 12)
+    assert [one.outcome.quality for one in ended] == [
+        table.row(one.genotype).runs[one.seed % 3] for one in ended
+    ]
 
 
 @pytest.mark.slow

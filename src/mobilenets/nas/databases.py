@@ -24,8 +24,8 @@ def address(storage: str | Path) -> Any:
         kind = url.get_backend_name()
     except (ArgumentError, ValueError):
         raise UsageError(f"{shown(storage)} is no place for a record; {KINDS}") from None
-    if kind not in ("sqlite", "postgresql"):
-        raise UsageError(f"a record cannot be kept in {shown(kind)}; {KINDS}")
+    if kind not in ("sqlite", "postgresql") or not url.database:
+        raise UsageError(f"a record cannot be kept in {shown(kind if url.database else storage)}; {KINDS}")
     return url.set(drivername=f"postgresql+{_driver()}") if url.drivername == "postgresql" else url
 
 

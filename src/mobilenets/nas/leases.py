@@ -18,6 +18,8 @@ NOW = {
     "postgresql": "cast(extract(epoch from clock_timestamp()) as double precision)",
 }
 
+_LIVING: set[str] = set()  # owners in this process that were not closed
+
 
 class Leases:
     """What this process holds until `seconds` after its last sign of life, which a thread gives.
@@ -36,6 +38,7 @@ class Leases:
         self.table = _table(metadata)
         metadata.create_all(engine)
         self._closed = threading.Event()
+        _LIVING.add(self.owner)
         self._thread: threading.Thread | None = None
 
     def take(self, name: str) -> bool:
@@ -82,6 +85,7 @@ class Leases:
         from sqlalchemy import delete
 
         self._closed.set()
+        _LIVING.discard(self.owner)
         if self._thread is not None:
             self._thread.join()
         self._changed(delete(self.table).where(self.table.c.owner == self.owner))
@@ -130,9 +134,13 @@ def _table(metadata: Any) -> Any:
 
 
 def dead(owner: str) -> bool:
-    """Whether the process of an owner ran on this machine and does so no longer."""
+    """Whether an owner lived on this machine and does so no longer."""
     place, process, _ = owner.rsplit("@", 2)
-    return place == _place() and process != _process(int(process.split(":")[0]))
+    if place != _place():
+        return False
+    if process == _process(os.getpid()):
+        return owner not in _LIVING
+    return process != _process(int(process.split(":")[0]))
 
 
 @cache
