@@ -15,6 +15,8 @@ from mobilenets.nas.strategies.beliefs import Beliefs, Drawn
 from mobilenets.nas.strategies.strategy import Problem, Strategy, Told, networks
 
 SPREAD = 32  # random networks of which a first proposal is the one farthest from all before
+NEAR = 2  # one proposal of so many is a neighbour of one of the best `CENTRES`: the model may be wrong
+CENTRES = 3
 FINALISTS = 8  # networks that are put into canonical form and priced
 RANDOM, PARENTS = 20, 12  # of a large space, what climbs: networks drawn, and the best so far
 STRIDES = 30  # steps of a climb, at most
@@ -45,8 +47,11 @@ class Bayes(Strategy):
         if self.beliefs.succeeded < 2 or len(self.told) + len(pending) < self.start:
             return self._apart(chance, taken)
         drawn = self.beliefs.draw(chance)
-        found = self._climbed(drawn, chance) if self._pool is None else self._listed(drawn, taken)
-        return self.fresh(self._ordered(found, drawn, taken), taken, chance)
+        ordered = self._ordered(self._near(drawn, taken), drawn, taken) if number % NEAR == 0 else []
+        if not ordered:
+            found = self._climbed(drawn, chance) if self._pool is None else self._listed(drawn, taken)
+            ordered = self._ordered(found, drawn, taken)
+        return self.fresh(ordered, taken, chance)
 
     def _apart(self, chance: np.random.Generator, taken: set[Genotype]) -> Genotype:
         """The one of some random networks that shares the fewest choices with what is known or pending."""
@@ -55,6 +60,16 @@ class Bayes(Strategy):
         agree = [int((known == np.array(one)).sum(1).max(initial=0)) for one in draws]
         best = [draws[k] for k in np.argsort(agree, kind="stable")]
         return self.fresh(best, taken, chance)
+
+    def _near(self, drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
+        """The best neighbours, as they are drawn, of the best networks so far."""
+        best = sorted(self.told, key=self.reward, reverse=True)[:CENTRES]
+        around = dict.fromkeys(one for trial in best for one in self.problem.space.neighbours(trial.genotype))
+        new = [one for one in around if self._canonical.get(one, one) not in taken]
+        if not new:
+            return []
+        worth = drawn.worth(self.beliefs.encoding.rows(np.array(new)))
+        return [new[k] for k in np.argsort(-worth, kind="stable")[:FINALISTS]]
 
     def _listed(self, drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
         """The best networks of a small space, as they are drawn."""
