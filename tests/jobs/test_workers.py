@@ -73,7 +73,7 @@ def test_results_threads_and_a_death(tmp_path):
     }
     assert deaths == [1]
     assert [begun(tmp_path, number) for number in range(3)] == [1, 2, 1]
-    assert len(pids) == 2
+    assert 1 <= len(pids) <= 2
     assert not any(map(running, pids))
 
 

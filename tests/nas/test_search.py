@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from functools import partial
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import pytest
 from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import ArchError, Interrupted, SearchError, StorageError, UsageError
-from mobilenets.nas.confirm import Confirm
+from mobilenets.nas.confirm import PART, Confirm, part
 from mobilenets.nas.record import Record, identity, read_record
 from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.search import search
@@ -165,10 +166,12 @@ def test_limits_that_make_no_sense(tmp_path):
 def test_the_last_part_confirms_and_a_stop_changes_nothing(tmp_path):
     with opened(tmp_path / "whole.db") as record:
         whole = run(record, trials=12, confirm=Confirm(PROBLEM, SEED))
-        assert len({one.genotype for one in whole[:9]}) == 9
-        assert {one.genotype for one in whole[9:]} <= {one.genotype for one in whole[:9]}
+        first = 12 - part(12)
+        assert 0 < first < 11
+        assert len({one.genotype for one in whole[:first]}) == first
+        assert {one.genotype for one in whole[first:]} <= {one.genotype for one in whole[:first]}
         assert len({one.seed for one in whole}) == 12
-        assert proposals(record)[:9] == unkilled(tmp_path, 12)[:9]
+        assert proposals(record)[:first] == unkilled(tmp_path, 12)[:first]
     with opened(tmp_path / "parts.db") as record, pytest.raises(Interrupted):
         run(record, trials=12, confirm=Confirm(PROBLEM, SEED), stop=lambda: len(record.ended) >= 10)
     with opened(tmp_path / "parts.db") as record:
@@ -187,10 +190,11 @@ def test_the_last_part_of_the_time_confirms(tmp_path, monkeypatch):
         return judged(*job)
 
     with opened(tmp_path / "search.db") as record:
-        ended = run(record, slow, trials=1000, hours=15.5 / 3600, confirm=Confirm(PROBLEM, SEED))
-    assert len(ended) == 16
-    assert len({one.genotype for one in ended[:12]}) == 12
-    assert {one.genotype for one in ended[12:]} <= {one.genotype for one in ended[:12]}
+        ended = run(record, slow, trials=1000, hours=19.5 / 3600, confirm=Confirm(PROBLEM, SEED))
+    first = ceil(19.5 * (1 - PART))
+    assert len(ended) == 20
+    assert len({one.genotype for one in ended[:first]}) == first
+    assert {one.genotype for one in ended[first:]} <= {one.genotype for one in ended[:first]}
 
 
 def test_networks_go_along_and_those_that_cannot_be_fail(tmp_path):
