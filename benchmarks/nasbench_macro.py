@@ -13,7 +13,7 @@ this layout.
 
 Strategies whose package is missing are left out, with a line. A killed run resumes, until the
 strategy's sources change. Prints one JSON document and appends it to benchmarks/results/nasbench_macro.jsonl;
---docs also writes docs/strategies.json.
+--docs also puts its rows into docs/strategies.json.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from mobilenets.base.errors import MissingPackage
-from mobilenets.base.files import cache_folder, write_json
+from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import environment
 from mobilenets.nas import confirm, strategies
 from mobilenets.nas.reward import Reward
@@ -80,8 +80,10 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(result) + "\n")
-    if given.docs:
-        write_json(DOCS, result)
+    if given.docs:  # rows of other runs stay
+        new = {(row["strategy"], row["mode"]) for row in rows}
+        old = read_json(DOCS)["rows"] if DOCS.exists() else []
+        write_json(DOCS, result | {"rows": [r for r in old if (r["strategy"], r["mode"]) not in new] + rows})
 
 
 def summary(given: argparse.Namespace, name: str, mode: str) -> dict[str, Any] | None:
