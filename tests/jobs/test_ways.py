@@ -68,6 +68,32 @@ def test_what_is_kept_stands_where_a_finished_run_has_it(tmp_path):
     ways.keep(run)
     assert run.weights.read_text() == "weights of adapted"
     assert run.adaptation.read_text() == "adaptation of adapted"
+    found = Run(tmp_path / "searched")
+    for name in ("arch", "card", "metrics", "weights", "search", "finalists"):
+        path = getattr(found, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{name} of searched")
+    write_json(run.ways, {"kept": "searched"})
+    ways.keep(run)
+    assert (run.weights.read_text(), run.search.read_text()) == ("weights of searched", "search of searched")
+
+
+@pytest.mark.slow
+def test_a_search_besides(shapes, tmp_path):
+    """`fit --search`: what is best on the val split is kept, with what led there."""
+    from mobilenets.jobs.fit import fit
+
+    asked = {"model": "mobilenet_v3_small", "width": 0.35, "resolution": 32, "weights": "none"}
+    settings = {"epochs": 2, "batch_size": 8}
+    result = fit(shapes, budget="1ms", out=tmp_path / "run", search=0.005, settings=settings, **asked)
+    document = read_json(Run(tmp_path / "run").ways)
+    assert [one["way"] for one in document["ways"]] == ["fits", "searched"]
+    kept = max(document["ways"], key=lambda one: one["metric"]["value"])["way"]
+    assert document["kept"] == kept
+    assert Run(tmp_path / "run").search.exists() == (kept == "searched")
+    assert result["budget_ms"] == 1.0
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "the best of a search" in page
 
 
 @pytest.mark.slow
@@ -89,7 +115,7 @@ def test_both_ways_are_gone_and_the_better_is_kept(shapes, tmp_path):
     took = measured([planned(0.75).arch], "litert:cpu:1")[0]["median_ms"]
     budget = Budget(0.8 * took, parse_target("litert:cpu:1"), margin=0.0)
     larger = ways.Larger(planned(0.75), "mobilenet_v3_small 0.75", took)
-    ways.both(run, larger, budget, Material(str(shapes), "classify"), train, 0)
+    ways.settle(run, [ways.adapted(run, larger, budget, Material(str(shapes), "classify"), train, 0)])
     ways.keep(run)
     document = read_json(run.ways)
     assert [one["way"] for one in document["ways"]] == ["fits", "adapted"]

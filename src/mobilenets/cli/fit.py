@@ -44,6 +44,13 @@ def fit(
             "it fits, and keep the better; takes about four times as long.",
         ),
     ] = True,
+    search: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HOURS",
+            help="Search for networks besides, for so long; the best on the val split is kept.",
+        ),
+    ] = None,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Train, export and verify the best network that meets a latency budget.
@@ -82,6 +89,7 @@ def fit(
         teacher=teacher,
         unlabelled=unlabelled,
         adapt=adapt,
+        search=search,
     )
 
 

@@ -58,6 +58,7 @@ def fit(
     teacher: "str | Path | nn.Module | Teacher | None" = None,
     unlabelled: str | Path | None = None,
     adapt: bool = True,
+    search: float | None = None,
 ) -> dict[str, Any]:
     """The most capable network that meets the latency budget on the target, trained, exported, verified,
     reported.
@@ -66,9 +67,10 @@ def fit(
     `resolution` pin what would be chosen; `head`, `halved`, `output_stride` and `size` are options of the
     task's head (`arch.heads`); `margin` is the share of the budget kept free; `teacher` and `unlabelled` are
     as in `train`. Where the budget lies between two networks, the larger one is trained as well and adapted
-    (`jobs.ways`), and the better of the two is kept; not with `adapt` false. `value` in the result is the
-    task's `metric` (top1, mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its own runtime,
-    on the test split (val where there is none).
+    (`jobs.ways`), not with `adapt` false; with `search`, networks are searched for so many hours, too
+    (`jobs.search`). What is best on the val split is kept. `value` in the result is the task's `metric` (top1,
+    mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its own runtime, on the test split (val
+    where there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
     """
     from mobilenets.runtimes import parse_target
@@ -77,14 +79,14 @@ def fit(
     limit = Budget(parse_budget(budget), parse_target(target), margin)
     pins = Pins(model, width, resolution, dialect)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
-    _check(pins, weights, margin)
+    _check(pins, weights, margin, search)
     check_settings(settings)
     check_guidance(teacher, unlabelled, settings)
     check_head(task, options)
     asked = {"verb": "fit", "data": str(data), "task": task, "budget": budget, "target": target,
              "margin": margin, **asdict(pins), **options, "weights": weights, "val": val, "seed": seed,
              "settings": settings or {}, **asked_of(teacher, unlabelled),
-             **({} if adapt else {"adapt": False})}  # fmt: skip
+             **({} if adapt else {"adapt": False}), **({"search": search} if search else {})}  # fmt: skip
     found = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, found.dataset, task)
     planned = partial(headed, task=task, dataset=found.dataset, options=options)
@@ -101,14 +103,22 @@ def fit(
 
     if not run.ways.exists():
         trained(run, plan)
+        material, others = Material(str(data), task, val, seed), []
         if adapt and (other := ways.larger(run, limit, pins, planned)):
-            ways.both(run, other, limit, Material(str(data), task, val, seed), trained, seed, settings)
+            others.append(ways.adapted(run, other, limit, material, trained, seed, settings))
+        if search:
+            side = plan.arch.resolution
+            others.append(ways.searched(run, limit, material, search, side, seed, settings))
+        if others:
+            ways.settle(run, others)
     ways.keep(run)
     return _finished(run, found.dataset, limit)
 
 
-def _check(pins: Pins, weights: str, margin: float) -> None:
+def _check(pins: Pins, weights: str, margin: float, search: float | None) -> None:
     """Refuse what cannot work before anything is read. Raises UsageError, UnknownName."""
+    if search is not None and not search > 0:
+        raise UsageError(f"a search needs hours above 0, got {search:g}")
     if not 0 <= margin < 1:
         raise UsageError(
             f"margin must be from 0 to below 1, got {margin}; 0.1 keeps a tenth of the budget free"

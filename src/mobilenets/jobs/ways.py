@@ -1,6 +1,6 @@
-"""`fit` when the budget lies between two networks: the larger one, adapted, beside the one that fits."""
+"""Other ways of `fit` to a network within the budget: the next larger one, adapted; a search."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from mobilenets.jobs.adapt import adapt_in
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.choose import Budget, Pins
 from mobilenets.jobs.rounds import Material, Search
+from mobilenets.jobs.search import search
 from mobilenets.jobs.start import Plan
 
+COMMON = ("arch", "card", "metrics", "weights")
+OWN = {"adapted": ("adaptation",), "searched": ("search", "finalists")}  # what a way tells besides
 GAP = 0.1  # of the limit: when the network that fits leaves less unused, a larger one has little to win
 
 
@@ -52,7 +55,7 @@ def larger(run: Run, budget: Budget, pins: Pins, planned: Callable[[Arch], Plan]
     return Larger(planned(arch), f"{row['name']} {row['width']:g}", row["median_ms"])
 
 
-def both(
+def adapted(
     run: Run,
     found: Larger,
     budget: Budget,
@@ -60,16 +63,11 @@ def both(
     train: Callable[[Run, Plan], None],
     seed: int,
     settings: dict[str, Any] | None = None,
-) -> None:
-    """Train the larger network in `run`/larger, adapt it in `run`/adapted, and write what both ways reached
-    on the val split, and which is kept, to ways.json. A second call goes on, or does nothing.
-
-    `settings` are the user's, for every training. A network that cannot be cut so far is said so, and the way
-    that fits is kept.
-    Raises as `train` and `adapt`.
+) -> Run | None:
+    """Train the larger network in `run`/larger and adapt it in `run`/adapted, which is returned; None, and
+    said so, where it cannot be cut so far. `settings` are the user's, for every training. A second call goes
+    on. Raises as `train` and `adapt`.
     """
-    if run.ways.exists():
-        return
     say(
         f"the budget lies between two networks: {found.name} ({found.median_ms:.2f} ms) is trained as well "
         f"and narrowed to {budget.limit:.2f} ms; --no-adapt leaves that out"
@@ -83,26 +81,53 @@ def both(
         adapt_in(
             narrow, whole.weights, material, goal, str(budget.target), Search(), seed=seed, settings=settings
         )
-    except (
-        BudgetError,
-        UsageError,
-    ) as error:  # the latter where it fits after all
+    except (BudgetError, UsageError) as error:  # the latter where it fits after all
         say(f"{error}; the network that fits is kept")
-        write_json(run.ways, {"ways": [_way(run, "fits")], "kept": "fits"})
-        return
-    ways = [_way(run, "fits"), _way(narrow, "adapted")]
+        return None
+    return narrow
+
+
+def searched(
+    run: Run,
+    budget: Budget,
+    material: Material,
+    hours: float,
+    resolution: int,
+    seed: int,
+    settings: dict[str, Any] | None = None,
+) -> Run | None:
+    """Search for a network in `run`/searched, which is returned; None, and said so, where nothing fits.
+
+    A second call goes on. Raises as `search`.
+    """
+    say(f"a network is searched for {hours:g} h besides")
+    place = Run(run.folder / "searched")
+    try:
+        search(
+            material.data, task=material.task, resolution=resolution, budget=f"{budget.limit:.6f}ms",
+            target=str(budget.target), out=place.folder, hours=hours, val=material.val, seed=seed,
+            settings=settings,
+        )  # fmt: skip
+    except BudgetError as error:
+        say(f"{error}; the network of the zoo is kept")
+        return None
+    return place
+
+
+def settle(run: Run, others: Sequence[Run | None]) -> None:
+    """Write to ways.json what all ways reached on the val split, and which is kept."""
+    ways = [_way(run, "fits"), *(_way(other, other.folder.name) for other in others if other)]
     best = max(ways, key=lambda way: way["metric"]["value"])  # of equal ones the first, which is simpler
     write_json(run.ways, {"ways": ways, "kept": best["way"]})
 
 
 def keep(run: Run) -> None:
     """Put the network that ways.json keeps where a finished run has it. May be done again."""
-    kept = read(run.ways, {}).get("kept")
-    if kept != "adapted":
+    kept = read(run.ways, {}).get("kept", "fits")
+    if kept == "fits":
         return
-    narrow = Run(run.folder / "adapted")
-    for name in ("arch", "card", "adaptation", "metrics", "weights"):
-        place: Path = getattr(narrow, name)
+    for name in (*COMMON, *OWN[kept]):
+        place: Path = getattr(Run(run.folder / kept), name)
         write_bytes(getattr(run, name), place.read_bytes())
 
 

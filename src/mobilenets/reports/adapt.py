@@ -9,7 +9,8 @@ from mobilenets.reports.wording import metric
 LONGEST = 60  # widths or layers that one figure can hold legibly; of more, those that changed most
 
 
-SAID = {"fits": "the largest that fits", "adapted": "the next larger one, adapted"}
+SAID = {"fits": "the largest that fits", "adapted": "the next larger one, adapted",
+        "searched": "the best of a search"}  # fmt: skip
 
 
 def section(facts: Facts) -> dict[str, Any]:
