@@ -81,6 +81,13 @@ def search(
             "postgresql://USER:PASSWORD@HOST/DATABASE.",
         ),
     ] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Try the leaders again in the last part, since the best of many was mostly lucky.",
+        ),
+    ] = True,
     finalists: Annotated[
         int, typer.Option(metavar="N", help="Networks trained in full, of which the best is kept.")
     ] = 1,
@@ -137,6 +144,7 @@ def search(
         workers=workers,
         ray=ray,
         storage=storage,
+        confirm=confirm,
         finalists=finalists,
         beside=beside,
         table=table,

@@ -68,9 +68,9 @@ def fit(
     task's head (`arch.heads`); `margin` is the share of the budget kept free; `teacher` and `unlabelled` are
     as in `train`. Where the budget lies between two networks, the larger one is trained as well and adapted
     (`jobs.ways`), not with `adapt` false; with `search`, networks are searched for so many hours, too
-    (`jobs.search`). What is best on the val split is kept. `value` in the result is the task's `metric` (top1,
-    mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its own runtime, on the test split (val
-    where there is none).
+    (`jobs.search`). What is best on the val split is kept. `value` in the result is the task's `metric`
+    (top1, mAP50, mIoU, recall1), from 0 to 1, of the exported file, run by its own runtime, on the test split
+    (val where there is none).
     Raises UsageError, DataError, BudgetError, WeightsError, TrainingError, ExportError, StorageError.
     """
     from mobilenets.runtimes import parse_target

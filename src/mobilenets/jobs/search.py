@@ -32,6 +32,7 @@ from mobilenets.jobs.short_training import EPOCHS, ShortTraining
 from mobilenets.jobs.start import check_settings, check_task, headed, read_data
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.verify import verify
+from mobilenets.nas.confirm import Confirm
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
@@ -67,6 +68,7 @@ def search(
     workers: int = 1,
     ray: str | None = None,
     storage: str | None = None,
+    confirm: bool = True,
     finalists: int = 1,
     beside: Sequence[str] | str = BESIDE,
     table: str | Path | None = None,
@@ -83,8 +85,9 @@ def search(
     `trials` is trained on `proxy_images` of the train split (0: all) for `proxy_epochs` at
     `proxy_resolution` (0: its own), for at most so many `hours` in all, by so many `workers` or, where `ray`
     is its address, on a cluster. `storage` is another place for the record: a file, or
-    postgresql://USER@HOST/DATABASE. The best `finalists` that fit are trained from nothing with `settings`
-    and `teacher`; that which is best on the val split is kept. `beside` names networks of the zoo (NAME or
+    postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders again
+    (`nas.confirm`). The best `finalists` that fit are trained from nothing with `settings` and `teacher`;
+    that which is best on the val split is kept. `beside` names networks of the zoo (NAME or
     NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
@@ -94,7 +97,8 @@ def search(
         "verb": "search", "data": str(data), "task": task, "space": described(space), "model": model,
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
         "strategy": strategy, "reward": reward, "weight": weight, "proxy_epochs": proxy_epochs,
-        "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "finalists": finalists,
+        "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "confirm": confirm,
+        "finalists": finalists,
         "beside": list(zoo), "table": str(table) if table else None, "val": val, "seed": seed,
         "settings": settings or {}, **asked_of(teacher, None),
     }  # fmt: skip
@@ -151,6 +155,7 @@ class Hunt:
     short: ShortTraining
     strategy: str
     seed: int
+    confirm: bool
 
     def run(
         self, pool: Any, storage: str | Path, trials: int, hours: float | None, workers: int
@@ -162,11 +167,12 @@ class Hunt:
 
         short, problem = self.short, self.problem
         known = identity(problem, self.strategy, self.seed, task=short.material.task, epochs=short.epochs,
-                         images=short.images, side=short.side)  # fmt: skip
+                         images=short.images, side=short.side, confirm=self.confirm)  # fmt: skip
+        again = Confirm(problem, self.seed) if self.confirm else None
         told = Narration(problem, short.price.unit, _metric(short.material.task), trials, workers)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
             return drive(problem, STRATEGIES[self.strategy](problem, self.seed), record, ready, trials,
-                         hours=hours, stop=wish, on_event=told)  # fmt: skip
+                         hours=hours, stop=wish, confirm=again, on_event=told)  # fmt: skip
 
 
 def _prepared(
@@ -189,7 +195,8 @@ def _prepared(
     budget = goal.of(price(start))
     check_budget(space, of, price.unit, budget, seed)
     problem = Problem(space, replace(aim, targets=(budget,)), lambda genotype: (of(genotype),))
-    return Hunt(problem, replace(short, price=price, folder=run.folder / "trials"), config["strategy"], seed)
+    short = replace(short, price=price, folder=run.folder / "trials")
+    return Hunt(problem, short, config["strategy"], seed, config["confirm"])
 
 
 def _table(run: Run, archs: Sequence[Arch], target: str, table: Path | None) -> Path:

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.nas.reward import Outcome, front
+from mobilenets.nas.confirm import Confirm
+from mobilenets.nas.reward import Outcome, Reward, front
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem
 from mobilenets.nas.trial import Trial
@@ -17,13 +18,14 @@ from mobilenets.nas.trial import Trial
 
 @dataclass(frozen=True)
 class Found:
-    """A network that was tried: what all its trials say of it."""
+    """A network that was tried: what all its trials say of it, and its rank by the quality to be expected."""
 
     genotype: Genotype
     arch: Arch
     quality: float
     cost: float
     trials: tuple[int, ...]
+    rank: int
 
 
 class Narration:
@@ -76,11 +78,18 @@ class Narration:
 
 
 def found(problem: Problem, trials: Sequence[Trial]) -> list[Found]:
-    """The networks that were evaluated, in the order of their first trials; the mean of several trials."""
+    """The networks that were evaluated, in the order of their first trials; the mean of several trials.
+
+    They are ranked by what is to be expected of them after all trials (`nas.confirm`), not by their means:
+    the best of many is mostly one that was lucky.
+    """
     groups: dict[Genotype, list[Trial]] = {}
+    expected = Confirm(replace(problem, reward=Reward("quality")))
     for trial in trials:
+        expected.tell(trial.told)
         if trial.outcome is not None:
             groups.setdefault(trial.genotype, []).append(trial)
+    ranks = {genotype: rank for rank, genotype in enumerate(expected.ranked())}
     return [
         Found(
             genotype,
@@ -88,15 +97,15 @@ def found(problem: Problem, trials: Sequence[Trial]) -> list[Found]:
             mean(one.outcome.quality for one in several if one.outcome),
             several[0].outcome.costs[0] if several[0].outcome else 0.0,
             tuple(one.number for one in several),
+            ranks[genotype],
         )
         for genotype, several in groups.items()
     ]
 
 
 def fitting(problem: Problem, networks: Sequence[Found]) -> list[Found]:
-    """Those within the budget, the best first; of equal ones the cheapest."""
-    fit = [one for one in networks if problem.reward.fits((one.cost,))]
-    return sorted(fit, key=lambda one: (-one.quality, one.cost))
+    """Those within the budget, that of which most is to be expected first."""
+    return sorted((one for one in networks if problem.reward.fits((one.cost,))), key=lambda one: one.rank)
 
 
 def document(

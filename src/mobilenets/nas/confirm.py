@@ -75,17 +75,20 @@ class Confirm:
 
     def named(self) -> Genotype | None:
         """The network with the highest expected reward; None where no trial succeeded."""
+        ranked = self.ranked()
+        return ranked[0] if ranked else None
+
+    def ranked(self) -> list[Genotype]:
+        """All networks that were evaluated, that with the highest expected reward first."""
         if not self._costs:
-            return None
-        leaders, mean, _ = self._leaders()
-        return leaders[int(self._rewards(leaders, mean).argmax())]
+            return []
+        every = list(self._costs)
+        mean, _ = self.beliefs.quality.posterior(np.array(every))
+        return [every[k] for k in np.argsort(-self._rewards(every, mean), kind="stable")]
 
     def _leaders(self) -> tuple[list[Genotype], np.ndarray, np.ndarray]:
         """The networks with the highest expected rewards, their expected qualities and their covariance."""
-        every = list(self._costs)
-        mean, _ = self.beliefs.quality.posterior(np.array(every))
-        order = np.argsort(-self._rewards(every, mean), kind="stable")[:LEADERS]
-        leaders = [every[k] for k in order]
+        leaders = self.ranked()[:LEADERS]
         return leaders, *self.beliefs.quality.posterior(np.array(leaders))
 
     def _rewards(self, genotypes: Sequence[Genotype], qualities: np.ndarray) -> np.ndarray:
