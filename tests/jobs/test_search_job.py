@@ -5,17 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import BudgetError, ConfigMismatch, MobilenetsError, SearchError
-from mobilenets.base.files import read_json
+from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
 from mobilenets.jobs.evaluate import evaluate
+from mobilenets.jobs.resource import Price
+from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
+from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.nas import spaces
 from mobilenets.nas.record import read_record
 from mobilenets.nn import load_model
@@ -71,7 +75,7 @@ def test_every_trial_is_written_down_as_the_network_it_was(searched):
     beside = {one["name"]: one for one in document["beside"]}
     wanted = cost(find("mobilenet_v3_small", 0.5, 32, 2)).macs
     assert beside["mobilenet_v3_small:0.5"]["cost"] == wanted
-    assert not list((out / "trials").glob("*"))  # what a trial trained is of no use any more
+    assert [path.name for path in (out / "trials").glob("*")] == ["curves"]  # the weights are of no use
 
 
 def test_the_report_shows_it(searched):
@@ -241,3 +245,25 @@ def test_by_latency_in_two_workers(shapes, tmp_path):
     finalists = read_json(Run(tmp_path / "run").finalists)
     assert all(one["measured"] <= result["budget"] for one in finalists["chosen"])
     assert "Predicted and measured" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_is_far_behind_ends_early(shapes, tmp_path):
+    """Ten others reached 0.9 after their second epoch; this one cannot, in three."""
+    short = ShortTraining(
+        Material(str(shapes), "classify"),
+        Price("macs"),
+        tmp_path,
+        epochs=4,
+        settings={"batch_size": 8},
+        prune=True,
+    )
+    arch = codec.dumps(find("mobilenet_v3_small", 0.35, 32, 2))
+    for number in range(10):
+        write_json(short.curves / f"{number:05d}.json", [0.5, 0.9 if number > 3 else 1.0, 1.0, 1.0])
+    assert short.bars(99) == [0.0, 0.9, 1.0, 0.0]
+    assert short.bars(5) == [0.0] * 4  # its own curve is none of others: nine are too few
+    evaluation = short(99, (), arch, 0)
+    assert [name for name in evaluation.metrics if name.startswith("epoch")] == ["epoch1", "epoch2"]
+    assert evaluation.outcome.quality < 0.9
+    whole = replace(short, prune=False)(98, (), arch, 0)
+    assert [name for name in whole.metrics if name.startswith("epoch")] == [f"epoch{k}" for k in range(1, 5)]

@@ -88,6 +88,9 @@ def search(
             help="Try the leaders again in the last part, since the best of many was mostly lucky.",
         ),
     ] = True,
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="End trials early that are far behind the others.")
+    ] = True,
     finalists: Annotated[
         int, typer.Option(metavar="N", help="Networks trained in full, of which the best is kept.")
     ] = 1,
@@ -145,6 +148,7 @@ def search(
         ray=ray,
         storage=storage,
         confirm=confirm,
+        prune=prune,
         finalists=finalists,
         beside=beside,
         table=table,

@@ -69,6 +69,7 @@ def search(
     ray: str | None = None,
     storage: str | None = None,
     confirm: bool = True,
+    prune: bool = True,
     finalists: int = 1,
     beside: Sequence[str] | str = BESIDE,
     table: str | Path | None = None,
@@ -86,9 +87,9 @@ def search(
     `proxy_resolution` (0: its own), for at most so many `hours` in all, by so many `workers` or, where `ray`
     is its address, on a cluster. `storage` is another place for the record: a file, or
     postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders again
-    (`nas.confirm`). The best `finalists` that fit are trained from nothing with `settings` and `teacher`;
-    that which is best on the val split is kept. `beside` names networks of the zoo (NAME or
-    NAME:WIDTH), tried on the same terms.
+    (`nas.confirm`); with `prune`, hopeless trials end early. The best `finalists` that fit are trained from
+    nothing with `settings` and `teacher`; that which is best on the val split is kept. `beside` names
+    networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
     """
@@ -98,8 +99,8 @@ def search(
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
         "strategy": strategy, "reward": reward, "weight": weight, "proxy_epochs": proxy_epochs,
         "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "confirm": confirm,
-        "finalists": finalists,
-        "beside": list(zoo), "table": str(table) if table else None, "val": val, "seed": seed,
+        "prune": prune, "finalists": finalists, "beside": list(zoo),
+        "table": str(table) if table else None, "val": val, "seed": seed,
         "settings": settings or {}, **asked_of(teacher, None),
     }  # fmt: skip
     _check(asked, trials, hours, workers)
@@ -108,7 +109,7 @@ def search(
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
     others = {name: _of_zoo(name, plain.seed.resolution if plain.seed else pixels) for name in zoo}
     short = ShortTraining(Material(str(data), task, val, seed), Price(goal.resource), Path(), proxy_epochs,
-                          proxy_images, proxy_resolution)  # fmt: skip
+                          proxy_images, proxy_resolution, prune=prune)  # fmt: skip
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, None, read_in.dataset, task)
     run = open_run(Path(out), asked)
@@ -167,7 +168,8 @@ class Hunt:
 
         short, problem = self.short, self.problem
         known = identity(problem, self.strategy, self.seed, task=short.material.task, epochs=short.epochs,
-                         images=short.images, side=short.side, confirm=self.confirm)  # fmt: skip
+                         images=short.images, side=short.side, confirm=self.confirm,
+                         prune=short.prune)  # fmt: skip
         again = Confirm(problem, self.seed) if self.confirm else None
         told = Narration(problem, short.price.unit, _metric(short.material.task), trials, workers)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:

@@ -3,7 +3,7 @@
 import random
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.edit import at
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import UsageError
+from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EPOCHS = 5  # MnasNet's (arXiv 1807.11626, section 5)
 STEPS = 4  # timed to tell beforehand what a search will take
 BATCH = 32
+LEAST = 10  # trainings that a training is compared with
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class ShortTraining:
     A network is trained on `images` of the train split (0: all), the same for every one, for `epochs`, at
     `side` pixels (0: its own). `price` is asked about the network as it will be used. `settings` replace
     those that are chosen for a short training. Trainings under way are kept below `folder`, so that a killed
-    one goes on.
+    one goes on. With `prune`, a training that is worse, from its second epoch on, than three quarters of
+    those before it on this machine at the same epoch ends there, with what it reached (the median rule of
+    Golovin et al. 2017, KDD, section 3.2, but milder).
     """
 
     material: Material
@@ -46,6 +50,7 @@ class ShortTraining:
     images: int = 0
     side: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    prune: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no training can be. Raises UsageError."""
@@ -68,14 +73,44 @@ class ShortTraining:
         network, card = open_network(
             Plan(trained, trained), dataset.labels, "none", seed, run, may_lack=False
         )
-        result = training.train(network, dataset, card, self.chosen(dataset, card.task, seed), run)
+        settings, metric = self.chosen(dataset, card.task, seed), get(card.task).metric
+        bars = self.bars(number) if self.prune else []
+
+        def hopeless(history: Sequence[Mapping[str, Any]]) -> bool:
+            """Whether it is behind."""
+            return bool(history) and max(row[metric] for row in history) < dict(enumerate(bars, 1)).get(
+                len(history), 0.0
+            )
+
+        result = training.train(network, dataset, card, settings, run, given_up=hopeless)
+        curve = [float(row[metric]) for row in result.history]
+        write_json(self.curves / f"{number:05d}.json", curve)
         shutil.rmtree(run.folder, ignore_errors=True)
         counted = cost(found)
-        curve = {f"epoch{row['epoch']}": row[get(card.task).metric] for row in result.history}
+        reached = {f"epoch{epoch}": value for epoch, value in enumerate(curve, 1)}
         return Evaluation(
             Outcome(result.metric, (self.price(found),)),
-            {"params": counted.params, "macs": counted.macs, **curve},
+            {"params": counted.params, "macs": counted.macs, **reached},
         )
+
+    @property
+    def curves(self) -> Path:
+        """Where the metrics of all trials are kept, epoch by epoch, for `bars`."""
+        return self.folder / "curves"
+
+    def bars(self, number: int) -> list[float]:
+        """What a training must have reached after each epoch to go on; trial `number` does not count.
+
+        Nothing is asked of the first and the last epoch, nor where fewer than ten others have come so far.
+        """
+        paths = [path for path in sorted(self.curves.glob("*.json")) if path.stem != f"{number:05d}"]
+        curves = [read_json(path) for path in paths]
+        bars = [0.0] * self.epochs
+        for epoch in range(1, self.epochs - 1):
+            best = sorted(max(curve[: epoch + 1]) for curve in curves if len(curve) > epoch)
+            if len(best) >= LEAST:
+                bars[epoch] = best[len(best) // 4]
+        return bars
 
     def dataset(self) -> "Dataset":
         """The images that every network is trained and judged on. Raises DataError."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -77,12 +77,14 @@ def train(
     run: Run,
     teacher: Teacher | nn.Module | None = None,
     unlabelled: Sequence[Path] = (),
+    given_up: Callable[[Sequence[Mapping[str, Any]]], bool] = lambda _: False,
 ) -> Trained:
     """Train `network` on the train split and leave its best weights, as `best_row` has it, in `run.weights`.
 
     A `teacher` is imitated besides, on the same pixels, and on those of the `unlabelled` images, which must
     be sound and of which nothing else is known. A module without a card is shown images in the student's
-    normalisation and must give the student's classes in its order; it is left as it is.
+    normalisation and must give the student's classes in its order; it is left as it is. `given_up` looks at
+    the rows of the epochs so far, and ends the training there as if it had no more.
     Goes on where `run.last` ends, bit for bit as without the break (at the same number of threads). A
     finished training returns at once. `run.best` holds the best weights so far, with the card.
     Raises TrainingError when the loss is lost, Interrupted after SIGTERM or SIGINT with the state saved,
@@ -99,7 +101,12 @@ def train(
     if not checkpoint.resume(run, state, parts.terms):
         keeper.save()
     progress, metric, writes = state.progress, parts.task.metric, parts.accelerator.is_main_process
-    if not is_finished(progress, metric, settings):
+
+    def ended() -> bool:
+        """Whether there is no more to do."""
+        return is_finished(progress, metric, settings) or given_up(progress.history)
+
+    if not ended():
         feeds = _feeds(parts)
         held = Held(parts.task.val_feed(dataset.val, card), len(dataset.val))
         with (
@@ -108,7 +115,7 @@ def train(
             progress_bar() as bar,
         ):
             shown = bar.add_task("training", total=settings.epochs * parts.steps)
-            while not is_finished(progress, metric, settings):
+            while not ended():
                 bar.update(shown, description=_headline(progress.history, metric, settings))
                 _train_epoch(parts, feeds, keeper, wish, lambda done: bar.update(shown, completed=done))
                 _end_epoch(parts, held, keeper, wish)
