@@ -8,8 +8,8 @@ FLOPs a strategy knows with the outcome only (`reward`) or may ask before (`pric
 `noisy`, an evaluation is one training run, drawn from the table's by the seed, and the last part of a budget
 of 200 measures the leaders again (`nas/confirm.py`); the rank is the true one of the network that is named in
 the end. Beside it stands that of the best single evaluation of a search that spends all 200 (`unconfirmed`).
-Means with their standard errors. Of the default, the bend of the scale and the share of confirmation were chosen
-among a few with seeds 0 to 39 in view. --table takes any other table of this layout.
+Means with their standard errors. Of the default, the bend of the scale and the share of confirmation were
+chosen among a few with seeds 0 to 39 in view. --table takes any other table of this layout.
 
 Strategies whose package is missing are left out, with a line. A killed run resumes, until the
 strategy's sources change. Prints one JSON document and appends it to benchmarks/results/nasbench_macro.jsonl;
