@@ -1,4 +1,4 @@
-"""The recipe of MobileNetV3 (arXiv 1905.02244) as one command: search, NetAdapt, the costly ends made cheaper, h-swish.
+"""The recipe of MobileNetV3 (arXiv 1905.02244): search, NetAdapt, the costly ends made cheaper, h-swish.
 
     python benchmarks/v3_recipe.py [--hours 1] [--epochs 40] [--seed 0] [--budget 80%] [--docs]
 

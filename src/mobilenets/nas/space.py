@@ -43,12 +43,38 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Blocks in a row that belong together: `counts` says how many there are for the options of `by`."""
+
+    name: str
+    by: tuple[str, ...]  # names of decisions
+    counts: Mapping[tuple[Option, ...], int]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where in its space each block of a network stands. Plain data, which any process can have."""
+
+    stretches: tuple[Stretch, ...]
+
+    def __call__(self, values: Mapping[str, Option]) -> tuple[str, ...]:
+        """One key for each block of the network of chosen options: "stage3.1" is stage 3's second block."""
+        counts = [one.counts[tuple(values[name] for name in one.by)] for one in self.stretches]
+        return tuple(
+            f"{one.name}.{index}"
+            for one, count in zip(self.stretches, counts, strict=True)
+            for index in range(count)
+        )
+
+
+@dataclass(frozen=True)
 class Space:
     """All networks that a search may choose from.
 
     `build` makes the network of chosen options, by the names of their decisions. `simplify` maps choices that
     lower to the same operations to one of them; without it all are taken for different. `seed` is the network
-    that the space is laid around, where there is one.
+    that the space is laid around, where there is one. `places` tells which blocks of different networks stand
+    at the same place, for those who share weights between them.
     """
 
     name: str
@@ -56,6 +82,7 @@ class Space:
     build: Callable[[Mapping[str, Option]], Arch]
     simplify: Callable[[Genotype], Genotype] = _as_it_is
     seed: Arch | None = None
+    places: Places | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty space, and names that occur twice. Raises UsageError."""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import product
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -24,10 +25,11 @@ from mobilenets.arch.widths import scaled
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.base.errors import UnknownName, UsageError, shown
-from mobilenets.nas.space import Decision, Genotype, Option, Space
+from mobilenets.nas.space import Decision, Genotype, Option, Places, Space, Stretch
 
 SCHEMA = 1
 SIDE = 32  # at which choices are compared: whether two mean the same does not depend on it
+CHANNELS = 16  # of the input that blocks are counted for
 WIDTHS = (0.35, 0.5, 0.75, 1.0)
 RESOLUTIONS = (96, 128, 160, 192, 224)
 FILTERS = (0.75, 1.0, 1.25)  # of the seed's, for every stage (MnasNet, section 4.1)
@@ -89,7 +91,7 @@ def composed(name: str, seed: Arch, parts: Sequence[Part]) -> Space:
             found += local
         return found
 
-    return Space(name, decisions, build, simplify, seed)
+    return Space(name, decisions, build, simplify, seed, _places(parts))
 
 
 def mnasnet(seed: Arch) -> Space:
@@ -178,7 +180,7 @@ def at_resolutions(space: Space, sides: Sequence[int]) -> Space:
         return (*space.canonical(genotype[:last]), genotype[last])
 
     decisions = (*space.decisions, Decision("resolution", tuple(sides)))
-    return Space(space.name, decisions, build, simplify, space.seed)
+    return Space(space.name, decisions, build, simplify, space.seed, space.places)
 
 
 def dumps(space: Space, indent: int | None = None) -> str:
@@ -334,6 +336,32 @@ def _v4_part(name: str, members: Sequence[Universal]) -> Part:
         for index in range(most)
     ]  # fmt: skip
     return Part((*stage, *(decision for block in own for decision in block)), blocks)
+
+
+def _places(parts: Sequence[Part]) -> Places:
+    """Where the blocks of composed networks stand: in a stretch for each part, called as its decisions are.
+
+    Which decisions change the number of blocks is found by taking each otherwise.
+    """
+    stretches = []
+    for index, part in enumerate(parts):
+        first = tuple(one.options[0] for one in part.decisions)
+
+        def count(options: Options, part: Part = part) -> int:
+            """How many blocks the options make, whatever their input."""
+            return len(part.blocks(options, CHANNELS))
+
+        deciding = [
+            k for k, one in enumerate(part.decisions)
+            if len({count((*first[:k], option, *first[k + 1 :])) for option in one.options}) > 1
+        ]  # fmt: skip
+        counts = {}
+        for chosen in product(*(part.decisions[k].options for k in deciding)):
+            taken = dict(zip(deciding, chosen, strict=True))
+            counts[chosen] = count(tuple(taken.get(k, option) for k, option in enumerate(first)))
+        name = part.decisions[0].name.partition(".")[0] if part.decisions else f"fixed{index}"
+        stretches.append(Stretch(name, tuple(part.decisions[k].name for k in deciding), counts))
+    return Places(tuple(stretches))
 
 
 def _options(part: Part, local: Genotype) -> Options:
