@@ -23,7 +23,7 @@ class Network(nn.Module):
         super().__init__()
         self.arch = arch
         *blocks, head = lower(arch)
-        self.blocks = nn.ModuleList(_block(layer, arch.dialect) for layer in blocks)
+        self.blocks = nn.ModuleList(block_module(layer, arch.dialect) for layer in blocks)
         self.head = head_module(head, arch)
         self.strides = _strides(arch)
         self.taps = arch.head.taps
@@ -147,7 +147,7 @@ def build(arch: Arch) -> Network:
     return network
 
 
-def _block(layer: Layer, dialect: Dialect) -> nn.Module:
+def block_module(layer: Layer, dialect: Dialect) -> nn.Module:
     """The module of one block; a plain convolution needs no wrapping."""
     match layer.block:
         case Conv():
