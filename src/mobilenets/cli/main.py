@@ -12,7 +12,7 @@ COMMANDS = {
     "doctor": "Check a dataset: what is wrong with it, where, and what to do.",
     "convert": "Write a data set with boxes or masks in another layout.",
     "train": "Train one network on images.",
-    "search": "Search for networks that meet a budget, train the best in full, export and verify it.",
+    "search": "Search for a network that meets a budget; train, export and verify it.",
     "adapt": "Make a trained network narrower, width by width, until it meets a budget.",
     "evaluate": "Measure how good a run or file is on labelled images.",
     "predict": "Tell what is on images and videos.",

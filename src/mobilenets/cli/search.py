@@ -91,6 +91,17 @@ def search(
     prune: Annotated[
         bool, typer.Option("--prune/--no-prune", help="End trials early that are far behind the others.")
     ] = True,
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How networks are tried: each by a training of its own (short), or all by weights that they "
+            "share, trained once before (supernet; classification only).",
+        ),
+    ] = "short",
+    supernet_epochs: Annotated[
+        int, typer.Option(metavar="N", help="Epochs of the weights that networks share.")
+    ] = 30,
     finalists: Annotated[
         int, typer.Option(metavar="N", help="Networks trained in full, of which the best is kept.")
     ] = 1,
@@ -111,7 +122,7 @@ def search(
     teacher: options.Teacher = None,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:
-    """Search for networks that meet a budget, train the best in full, export and verify it.
+    """Search for a network that meets a budget; train, export and verify it.
 
     Every trial trains a network of the space for a short while; its latency is told by a table measured on
     the target. Training settings are those of the last, full training. The same command again goes on where
@@ -149,6 +160,8 @@ def search(
         storage=storage,
         confirm=confirm,
         prune=prune,
+        evaluator=evaluator,
+        supernet_epochs=supernet_epochs,
         finalists=finalists,
         beside=beside,
         table=table,

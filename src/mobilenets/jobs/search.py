@@ -30,9 +30,10 @@ from mobilenets.jobs.searched_space import (
 )
 from mobilenets.jobs.short_training import EPOCHS, ShortTraining
 from mobilenets.jobs.start import check_settings, check_task, headed, read_data
+from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
+from mobilenets.jobs.supernet import check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.verify import verify
-from mobilenets.nas.confirm import Confirm
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
@@ -42,7 +43,7 @@ from mobilenets.nas.trial import Inline, Trial, Workers
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
 
-BESIDE = ("mobilenet_v3_small", "mobilenet_v2:0.5", "mnasnet_small")  # of the zoo, tried on the same terms
+BESIDE = "mobilenet_v3_small,mobilenet_v2:0.5,mnasnet_small"  # of the zoo, tried on the same terms
 
 
 def search(
@@ -70,6 +71,8 @@ def search(
     storage: str | None = None,
     confirm: bool = True,
     prune: bool = True,
+    evaluator: str = "short",
+    supernet_epochs: int = SUPERNET_EPOCHS,
     finalists: int = 1,
     beside: Sequence[str] | str = BESIDE,
     table: str | Path | None = None,
@@ -87,13 +90,16 @@ def search(
     `proxy_resolution` (0: its own), for at most so many `hours` in all, by so many `workers` or, where `ray`
     is its address, on a cluster. `storage` is another place for the record: a file, or
     postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders again
-    (`nas.confirm`); with `prune`, hopeless trials end early. The best `finalists` that fit are trained from
+    (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator` "supernet", weights that
+    the whole space shares are trained for `supernet_epochs` first, and each trial judges its part of them;
+    networks of the zoo have no part and are not tried beside. The best `finalists` that fit are trained from
     nothing with `settings` and `teacher`; that which is best on the val split is kept. `beside` names
     networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
     """
-    goal, zoo = parse_goal(budget), _listed(beside)
+    check_evaluator(evaluator, task, supernet_epochs)
+    goal, zoo = parse_goal(budget), _listed(beside) if evaluator == "short" else ()
     asked = {
         "verb": "search", "data": str(data), "task": task, "space": described(space), "model": model,
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
@@ -116,8 +122,11 @@ def search(
     read_in.write(run)
     with marked(run, "measure"):
         hunt = _prepared(run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset)
-    _announce(hunt, trials, hours, workers)
     with marked(run, "search"):
+        if evaluator == "supernet":  # its trials repeat exactly: there is nothing to confirm
+            shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
+            hunt = replace(hunt, short=shared, confirm=False)
+        _announce(hunt, trials, hours, workers)
         tried = _tried(run, others, hunt.short, read_in.dataset)
         pool = _pool(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours, workers)
@@ -162,14 +171,13 @@ class Hunt:
         self, pool: Any, storage: str | Path, trials: int, hours: float | None, workers: int
     ) -> list[Trial]:
         """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
+        from mobilenets.nas.confirm import Confirm
         from mobilenets.nas.record import Record, identity
         from mobilenets.nas.search import search as drive
         from mobilenets.training.signals import stop_wish
 
         short, problem = self.short, self.problem
-        known = identity(problem, self.strategy, self.seed, task=short.material.task, epochs=short.epochs,
-                         images=short.images, side=short.side, confirm=self.confirm,
-                         prune=short.prune)  # fmt: skip
+        known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms)
         again = Confirm(problem, self.seed) if self.confirm else None
         told = Narration(problem, short.price.unit, _metric(short.material.task), trials, workers)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
@@ -221,7 +229,7 @@ def _announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> Non
     size, budget = float(hunt.problem.space.size), hunt.problem.reward.targets[0]
     say(
         f"{size:.1g} networks in the space {hunt.problem.space.name}, budget {budget:.4g} "
-        f"{hunt.short.price.unit}; a trial of {hunt.short.epochs} epochs takes about {each:.0f} s here, "
+        f"{hunt.short.price.unit}; {hunt.short.kind} takes about {each:.0f} s here, "
         f"{trials} trials {whole:.1f} h"
         + (f"; at most {hours:g} h are given, about {min(trials, round(trials * hours / whole))} trials"
            if hours and hours < whole else "")

@@ -9,7 +9,6 @@ from typing import Any
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.nas.confirm import Confirm
 from mobilenets.nas.reward import Outcome, Reward, front
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem
@@ -83,6 +82,8 @@ def found(problem: Problem, trials: Sequence[Trial]) -> list[Found]:
     They are ranked by what is to be expected of them after all trials (`nas.confirm`), not by their means:
     the best of many is mostly one that was lucky.
     """
+    from mobilenets.nas.confirm import Confirm
+
     groups: dict[Genotype, list[Trial]] = {}
     expected = Confirm(replace(problem, reward=Reward("quality")))
     for trial in trials:

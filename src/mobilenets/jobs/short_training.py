@@ -94,6 +94,17 @@ class ShortTraining:
         )
 
     @property
+    def terms(self) -> dict[str, Any]:
+        """What makes its trials these and no others."""
+        return {"task": self.material.task, "epochs": self.epochs, "images": self.images, "side": self.side,
+                "prune": self.prune}  # fmt: skip
+
+    @property
+    def kind(self) -> str:
+        """What is done in a trial."""
+        return f"a trial of {self.epochs} epochs"
+
+    @property
     def curves(self) -> Path:
         """Where the metrics of all trials are kept, epoch by epoch, for `bars`."""
         return self.folder / "curves"

@@ -129,19 +129,24 @@ def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, r
     from mobilenets.nn import build
 
     torch.manual_seed(seed)
-    arch, task = plan.arch, plan.arch.head.task
+    arch = plan.arch
     if run.card.exists():
         card = cards.loads(run.card.read_bytes())
         begun = card.weights == "none" or run.last.exists()
         return build(arch) if begun else _weighted(plan, weights)[0], card
     network, origin = _weighted(plan, weights, may_lack=may_lack)
-    named = labels if arch.head.classes else ()  # vectors name no classes
-    card = Card(task, arch, named, _record(arch, task, origin.preprocess if origin else None),
-                weights=origin.description if origin else "none", command=command(),
-                teacher=teacher)  # fmt: skip
+    card = replace(fresh_card(arch, labels, origin.preprocess if origin else None),
+                   weights=origin.description if origin else "none", teacher=teacher)  # fmt: skip
     write_text(run.arch, codec.dumps(arch, indent=2) + "\n")
     write_text(run.card, cards.dumps(card) + "\n")
     return network, card
+
+
+def fresh_card(arch: Arch, labels: tuple[str, ...], published: Preprocess | None = None) -> Card:
+    """The card of a network that knows nothing yet, or was trained on images as `published` has them."""
+    task = arch.head.task
+    named = labels if arch.head.classes else ()  # vectors name no classes
+    return Card(task, arch, named, _record(arch, task, published), weights="none", command=command())
 
 
 def settings_for(card: Card, dataset: "Dataset", seed: int, given: dict[str, Any] | None) -> "Settings":
