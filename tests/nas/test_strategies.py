@@ -153,3 +153,24 @@ def test_the_default_finds_the_best_reward(form, known):
 def test_an_unknown_name_is_told():
     with pytest.raises(UnknownName, match="no strategy 'baies'; did you mean bayes"):
         strategy("baies", PROBLEM)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_what_is_known_not_to_fit_is_not_tried_where_only_what_fits_is_wanted(name):
+    """Of 4^10 networks 0.2 % fit; with the soft reward anything may be tried."""
+    wide = Space("wide", tuple(Decision(f"d{k}", tuple(range(4))) for k in range(10)), lambda _: None)
+
+    def price(genotype):
+        """What a network costs."""
+        return (float(sum(genotype)),)
+
+    tried = {}
+    for form in ("hard", "soft"):
+        strategy = STRATEGIES[name](Problem(wide, Reward(form, (5.0,)), price), 0)
+        tried[form] = []
+        for number in range(12):
+            genotype = strategy.ask(number)
+            tried[form].append(price(genotype)[0])
+            strategy.tell(Told(number, genotype, Outcome(0.1 * sum(genotype), price(genotype))))
+    assert max(tried["hard"]) <= 5
+    assert max(tried["soft"]) > 5

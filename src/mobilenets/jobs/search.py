@@ -114,7 +114,7 @@ def search(
     pixels = resolution or RESOLUTIONS[task][0]
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
     others = {name: _of_zoo(name, plain.seed.resolution if plain.seed else pixels) for name in zoo}
-    short = ShortTraining(Material(str(data), task, val, seed), Price(goal.resource), Path(), proxy_epochs,
+    short = ShortTraining(Material(_there(data), task, val, seed), Price(goal.resource), Path(), proxy_epochs,
                           proxy_images, proxy_resolution, prune=prune)  # fmt: skip
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, None, read_in.dataset, task)
@@ -205,7 +205,7 @@ def _prepared(
     budget = goal.of(price(start))
     check_budget(space, of, price.unit, budget, seed)
     problem = Problem(space, replace(aim, targets=(budget,)), lambda genotype: (of(genotype),))
-    short = replace(short, price=price, folder=run.folder / "trials")
+    short = replace(short, price=price, folder=run.folder.resolve() / "trials")
     return Hunt(problem, short, config["strategy"], seed, config["confirm"])
 
 
@@ -214,7 +214,7 @@ def _table(run: Run, archs: Sequence[Arch], target: str, table: Path | None) -> 
     from mobilenets.bench.table import write_table
     from mobilenets.jobs.latency import table_among
 
-    own = run.folder / "table.json"
+    own = run.folder.resolve() / "table.json"
     if not own.exists():
         write_table(table_among(archs, target, table), own)
     return own
@@ -286,6 +286,11 @@ def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
         f"none of {len(ended)} trials meets {limit:.4g} {unit}; the closest takes {closest.cost:.4g} {unit}; "
         "run the same command with more --trials to go on, or give a larger --budget"
     )
+
+
+def _there(data: str | Path) -> str:
+    """The data by a path that workers elsewhere find too; the embedded set by its name."""
+    return str(Path(data).resolve()) if Path(data).exists() else str(data)
 
 
 def _listed(given: Sequence[str] | str) -> tuple[str, ...]:

@@ -27,8 +27,9 @@ class Local(Strategy):
             for trial in sorted(alive, key=self.reward, reverse=True):
                 around = list(space.neighbours(trial.genotype))
                 for k in chance.permutation(len(around)):
-                    if self.canonical(around[k]) not in taken:
-                        return self.canonical(around[k])
-                if all(self.canonical(one) in self.known for one in around):
+                    found = self.canonical(around[k])
+                    if found not in taken and self.excess(found) <= 1:
+                        return found
+                if all(one in self.known or self.excess(one) > 1 for one in map(self.canonical, around)):
                     self._spent.add(trial.genotype)
         return self.fresh((space.sample(chance) for _ in range(TRIES)), taken, chance)
