@@ -129,7 +129,7 @@ def search(
         _announce(hunt, trials, hours, workers)
         tried = _tried(run, others, hunt.short, read_in.dataset)
         pool = _pool(hunt.short, workers, ray)
-        ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours, workers)
+        ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
     best = fitting(hunt.problem, found(hunt.problem, ended))
     if not best:
@@ -167,9 +167,7 @@ class Hunt:
     seed: int
     confirm: bool
 
-    def run(
-        self, pool: Any, storage: str | Path, trials: int, hours: float | None, workers: int
-    ) -> list[Trial]:
+    def run(self, pool: Any, storage: str | Path, trials: int, hours: float | None) -> list[Trial]:
         """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
         from mobilenets.nas.confirm import Confirm
         from mobilenets.nas.record import Record, identity
@@ -179,7 +177,7 @@ class Hunt:
         short, problem = self.short, self.problem
         known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms)
         again = Confirm(problem, self.seed) if self.confirm else None
-        told = Narration(problem, short.price.unit, _metric(short.material.task), trials, workers)
+        told = Narration(problem, short.price.unit, _metric(short.material.task), trials, hours)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
             return drive(problem, STRATEGIES[self.strategy](problem, self.seed), record, ready, trials,
                          hours=hours, stop=wish, confirm=again, on_event=told)  # fmt: skip

@@ -30,9 +30,11 @@ class Found:
 class Narration:
     """Says a line for every trial that ends: what it is, the best that fits so far, how long is left."""
 
-    def __init__(self, problem: Problem, unit: str, metric: str, trials: int, workers: int) -> None:
+    def __init__(
+        self, problem: Problem, unit: str, metric: str, trials: int, hours: float | None = None
+    ) -> None:
         self.problem, self.unit, self.metric = problem, unit, metric
-        self.trials, self.workers = trials, max(1, workers)
+        self.trials, self.hours = trials, hours
         self.ended, self.seconds, self.before = 0, 0.0, 0
         self.best: Trial | None = None
         self.begun = time.monotonic()
@@ -71,9 +73,10 @@ class Narration:
         )
 
     def _left(self) -> float:
-        """Seconds until all trials ended, at the speed of this session."""
-        new = self.ended - self.before
-        return (time.monotonic() - self.begun) / new * (self.trials - self.ended)
+        """Seconds until all trials ended, at the speed of this session, or until the time is up."""
+        used = time.monotonic() - self.begun
+        left = used / (self.ended - self.before) * (self.trials - self.ended)
+        return left if self.hours is None else max(0.0, min(left, 3600 * self.hours - used))
 
 
 def found(problem: Problem, trials: Sequence[Trial]) -> list[Found]:
