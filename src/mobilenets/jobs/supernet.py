@@ -1,0 +1,160 @@
+"""How a search tries a network without training it: with its part of weights that the whole space shares."""
+
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import codec, cost
+from mobilenets.arch.edit import at
+from mobilenets.arch.spec import Arch
+from mobilenets.base.console import say
+from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.run import Run
+from mobilenets.jobs.rounds import judged
+from mobilenets.jobs.sandwich import Sandwich
+from mobilenets.jobs.short_training import BATCH, STEPS, ShortTraining
+from mobilenets.jobs.start import fresh_card
+from mobilenets.nas.reward import Outcome
+from mobilenets.nas.space import Decision, Genotype, Places, Space
+from mobilenets.nas.trial import Evaluation
+
+if TYPE_CHECKING:
+    from mobilenets.nn import Network
+    from mobilenets.nn.shared import Shared
+
+EVALUATORS = ("short", "supernet")
+EPOCHS = 30  # of the shared weights
+CALIBRATION = 512  # training images from which batch norms take their statistics
+FOLDER = "supernet"  # of a run
+
+
+@dataclass(frozen=True)
+class SharedWeights(ShortTraining):
+    """Tries networks of a space by their part of the shared weights in a file; any process can have it.
+
+    `epochs`, `images` and `side` are those of the training of these weights. Two trials of one network give
+    the same.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    places: Places = field(default_factory=lambda: Places(()))
+    weights: Path = Path()
+
+    def __call__(self, number: int, genotype: Genotype, arch: str | None, seed: int) -> Evaluation:  # noqa: ARG002 - nothing is random
+        """The network's metric on the val split and its cost. Raises what reading raises, UsageError."""
+        from mobilenets.nn.shared import Candidate
+        from mobilenets.training.supernet import recalibrate
+
+        assert arch is not None  # every network of a space with places can be built
+        found, dataset = codec.loads(arch), self.dataset()
+        values = {one.name: one.options[k] for one, k in zip(self.decisions, genotype, strict=True)}
+        shown = at(found, self.side) if self.side else found
+        network = _shared(self.weights).network(Candidate(shown, self.places(values)))
+        card = fresh_card(shown, dataset.labels)
+        step = max(1, len(dataset.train) // CALIBRATION)
+        recalibrate(network, dataset.train[::step][:CALIBRATION], card)
+        metric, loss = judged(network, card, dataset)
+        counted = cost(found)
+        return Evaluation(
+            Outcome(metric, (self.price(found),)),
+            {"params": counted.params, "macs": counted.macs, "loss": loss},
+        )
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What makes its trials these and no others."""
+        return {**super().terms, "evaluator": "supernet"}
+
+    @property
+    def kind(self) -> str:
+        """What is done in a trial."""
+        return "a trial with shared weights"
+
+    def seconds(self, arch: Arch) -> float:
+        """About how long a trial takes here, from a few passes forwards."""
+        import torch
+
+        from mobilenets.nn import build
+
+        network = build(at(arch, self.side) if self.side else arch).eval()
+        dataset = self.dataset()
+        shown = len(dataset.val) + min(CALIBRATION, len(dataset.train))
+        with torch.no_grad():
+            return _fastest(network) * shown
+
+
+def shared_weights(run: Run, short: ShortTraining, space: Space, epochs: int) -> SharedWeights:
+    """Train weights for a space in RUN/supernet, once, on the terms of `short`; who tries networks by them.
+
+    Raises UsageError for a space without places and for another task than classification, and as training.
+    """
+    import torch
+
+    from mobilenets.nn.shared import Shared
+    from mobilenets.training.settings import override, trying
+    from mobilenets.training.supernet import train_shared
+
+    own, seed, dataset = Run(run.folder / FOLDER), short.material.seed, short.dataset()
+    if not own.weights.exists():
+        sandwich = Sandwich.of(space)
+        networks = sandwich(seed)
+        whole = _seconds([one.arch for one in networks], short.side) * len(dataset.train) * epochs
+        say(
+            f"weights for the whole space are trained first: {epochs} epochs of {len(networks)} networks a "
+            f"step, about {whole / 60:.0f} minutes here"
+        )
+        settings = override(trying(len(dataset.train), len(dataset.labels), short.material.task, epochs),
+                            **{"seed": seed, **short.settings})  # fmt: skip
+        largest = networks[0].arch
+        card = fresh_card(at(largest, short.side) if short.side else largest, dataset.labels)
+        torch.manual_seed(seed)
+        train_shared(Shared.of(sandwich.all()), sandwich, dataset, card, settings, own)
+    assert space.places is not None
+    return SharedWeights(
+        short.material, short.price, short.folder, epochs, short.images, short.side, short.settings,
+        decisions=space.decisions, places=space.places, weights=own.weights,
+    )  # fmt: skip
+
+
+def check_evaluator(evaluator: str, task: str, epochs: int) -> None:
+    """Raise UnknownName or UsageError for an evaluator that there is not, or not for this task."""
+    if evaluator not in EVALUATORS:
+        raise UnknownName("evaluator", evaluator, EVALUATORS)
+    if evaluator == "supernet" and task != "classify":
+        raise UsageError(
+            f"weights are shared between classifiers only, the task is {task}; use --evaluator short"
+        )
+    if epochs < 1:
+        raise UsageError(f"the supernet needs at least one epoch, got {epochs}")
+
+
+@lru_cache(maxsize=1)
+def _shared(path: Path) -> "Shared":
+    """The weights in a file that does not change any more."""
+    from mobilenets.training.supernet import load_shared
+
+    return load_shared(path)
+
+
+def _seconds(archs: list[Arch], side: int) -> float:
+    """How long the networks of a step take for an image, from a few steps."""
+    from mobilenets.nn import build
+
+    return sum(_fastest(build(at(arch, side) if side else arch).train()) for arch in archs)
+
+
+def _fastest(network: "Network") -> float:
+    """Seconds for an image, forwards, and backwards where gradients are kept."""
+    import torch
+
+    x = torch.randn(BATCH, 3, network.arch.resolution, network.arch.resolution)
+    times = []
+    for _ in range(STEPS):
+        begun = time.perf_counter()
+        y = network(x)
+        if torch.is_grad_enabled():
+            torch.autograd.backward(y.sum())
+        times.append(time.perf_counter() - begun)
+    return min(times[1:]) / BATCH
