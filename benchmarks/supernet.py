@@ -1,0 +1,141 @@
+"""How networks rank by shared weights, beside how they rank after short trainings of their own.
+
+    python benchmarks/supernet.py [--networks 20] [--epochs 30] [--short-epochs 5] [--side 64] [--docs]
+
+The space is mnasnet around V2; the images are the first 500 of each CIFAR-10 class to train on (a tenth of
+them held out to judge by), at 64 pixels. Weights that the whole space shares are trained for --epochs by the
+sandwich rule; --networks random networks are judged by their part of them, and by a training of their own
+for --short-epochs. The figure is Spearman's rank correlation of both top-1 on the held-out images, beside
+those with the networks' multiply-accumulates, and the times. --width makes V2 narrower, --images N takes
+fewer of the training images.
+
+The data come from $MOBILENETS_DATA. A killed run resumes; finished parts are read again. Prints one JSON
+document and appends it to benchmarks/results/supernet.jsonl; --docs also adds it to docs/supernet.json.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from mobilenets.arch import codec, cost
+from mobilenets.arch.zoo import find
+from mobilenets.base.files import cache_folder, read_json, write_json
+from mobilenets.base.run import Run, environment
+from mobilenets.jobs.resource import Price
+from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.searched_space import with_heads
+from mobilenets.jobs.short_training import ShortTraining
+from mobilenets.jobs.supernet import shared_weights
+from mobilenets.nas.spaces import space_around
+from tasks import DATA, unpacked
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "supernet.jsonl"
+DOCS = HERE.parent / "docs" / "supernet.json"
+VAL = 0.1  # of the training images, to judge by
+
+
+def main() -> None:
+    """Train, judge, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--networks", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=30, help="of the shared weights")
+    parser.add_argument("--short-epochs", type=int, default=5, help="of each network's own training")
+    parser.add_argument("--side", type=int, default=64, help="of the images in pixels")
+    parser.add_argument("--width", type=float, help="of the V2 that the space is laid around")
+    parser.add_argument("--images", type=int, default=0, help="training images; 0: all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--docs", action="store_true", help="keep this result in docs/supernet.json")
+    given = parser.parse_args()
+    result = compared(given)
+    result |= {"environment": environment(), "threads": torch.get_num_threads(),
+               "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+    print(json.dumps(result, indent=2))
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
+    if given.docs:
+        write_json(DOCS, {**(read_json(DOCS) if DOCS.exists() else {}), result["name"]: result})
+
+
+def compared(given: argparse.Namespace) -> dict[str, Any]:
+    """Both rankings of the same networks."""
+    home = cache_folder() / "benchmarks"
+    terms = [given.seed, given.epochs, given.short_epochs, given.side, given.width or 1, given.images]
+    out = home / "-".join(["supernet", *map(str, terms)])
+    material = Material(str(unpacked("embed", DATA / "cifar10.zip", home)), "classify", VAL, given.seed)
+    short = ShortTraining(material, Price("macs"), out / "trials", given.short_epochs, given.images)
+    seed_net = find("mobilenet_v2", given.width, given.side)
+    space = with_heads(space_around("mnasnet", seed_net), "classify", short.dataset())
+    training_s = kept(out / "training.json", lambda: _timed(lambda: trained(out, short, space, given.epochs)))
+    shared = shared_weights(Run(out), short, space, given.epochs)
+    chance = np.random.default_rng(given.seed)
+    rows = []
+    for number in range(given.networks):
+        genotype = space.canonical(space.sample(chance))
+        arch = space.arch(genotype)
+        row: dict[str, Any] = {"network": number, "macs": cost(arch).macs}
+        for name, judge in (("shared", shared), ("short", short)):
+            work = partial(judged, judge, number, genotype, codec.dumps(arch), given.seed)
+            row[name] = kept(out / f"{name}-{number:02d}.json", work)
+        rows.append(row)
+    return summary(given, rows, training_s["seconds"])
+
+
+def summary(given: argparse.Namespace, rows: list[dict[str, Any]], training_s: float) -> dict[str, Any]:
+    """Correlations and times."""
+    shared, short = ([row[name]["top1"] for row in rows] for name in ("shared", "short"))
+    macs = [row["macs"] for row in rows]
+    times = {name: round(sum(row[name]["seconds"] for row in rows), 1) for name in ("shared", "short")}
+    return {
+        "name": f"{given.networks} networks, {given.epochs} and {given.short_epochs} epochs, "
+                f"{given.side} pixels, width {given.width or 1:g}, {given.images or 'all'} images, "
+                f"seed {given.seed}",
+        "spearman": round(float(spearmanr(shared, short).statistic), 3),
+        "spearman_macs_short": round(float(spearmanr(macs, short).statistic), 3),
+        "spearman_macs_shared": round(float(spearmanr(macs, shared).statistic), 3),
+        "seconds": {"training_shared": round(training_s, 1), "judging_shared": times["shared"],
+                    "short": times["short"]},
+        "rows": rows,
+    }  # fmt: skip
+
+
+def trained(out: Path, short: ShortTraining, space: Any, epochs: int) -> dict[str, Any]:
+    """The shared weights, in the folder."""
+    return {"weights": str(shared_weights(Run(out), short, space, epochs).weights)}
+
+
+def judged(
+    judge: ShortTraining, number: int, genotype: tuple[int, ...], arch: str, seed: int
+) -> dict[str, Any]:
+    """Top-1 on the held-out images, and the time."""
+    return _timed(lambda: {"top1": judge(number, genotype, arch, seed).outcome.quality})
+
+
+def _timed(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it gives, and the seconds; after a kill those since it was taken up."""
+    begun = time.perf_counter()
+    return {**work(), "seconds": time.perf_counter() - begun}
+
+
+def kept(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is in the file, or what goes there."""
+    if not path.exists():
+        write_json(path, work())
+    found: dict[str, Any] = read_json(path)
+    return found
+
+
+if __name__ == "__main__":
+    main()

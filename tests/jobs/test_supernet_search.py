@@ -1,0 +1,79 @@
+"""Searching by shared weights, on a few drawn shapes."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from mobilenets.arch import codec, cost
+from mobilenets.arch.zoo import find
+from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.files import read_json
+from mobilenets.base.run import Run
+from mobilenets.cli.main import main
+from mobilenets.jobs.resource import Price
+from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.search import search
+from mobilenets.jobs.searched_space import with_heads
+from mobilenets.jobs.short_training import ShortTraining
+from mobilenets.jobs.supernet import shared_weights
+from mobilenets.nas import spaces
+from mobilenets.nas.record import read_record
+from mobilenets.nn import load_model
+
+
+@pytest.mark.slow
+def test_any_process_judges_a_network_by_its_part_and_always_alike(shapes, tmp_path, capsys):
+    short = ShortTraining(Material(str(shapes), "classify"), Price("macs"), tmp_path / "trials")
+    seed = find("mobilenet_v2", 0.35, 32)
+    space = spaces.space_around("mnasnet", replace(seed, blocks=seed.blocks[:5]))
+    space = with_heads(space, "classify", short.dataset())
+    tries = shared_weights(Run(tmp_path), short, space, 1)
+    assert "weights for the whole space are trained first: 1 epochs of 4 networks" in capsys.readouterr().err
+    genotype = tuple(0 for _ in space.decisions)
+    arch = space.arch(genotype)
+    found = tries(0, genotype, codec.dumps(arch), 0)
+    assert found == pickle.loads(pickle.dumps(tries))(7, genotype, codec.dumps(arch), 9)
+    assert found.outcome.costs == (cost(arch).macs,)
+    assert 0 <= found.outcome.quality <= 1
+    before = tries.weights.stat().st_mtime_ns
+    assert shared_weights(Run(tmp_path), short, space, 1) == tries
+    assert tries.weights.stat().st_mtime_ns == before
+    assert capsys.readouterr().err == ""
+    assert tries.terms != short.terms
+
+
+@pytest.mark.slow
+def test_a_search_with_shared_weights_ends_as_any_other(shapes, tmp_path):
+    out = tmp_path / "run"
+    result = search(
+        shapes, out=out, space="v3", model="mobilenet_v3_small", width=0.35, resolution=32, trials=3,
+        budget="1Mmacs", evaluator="supernet", supernet_epochs=1, strategy="random",
+        settings={"epochs": 1, "batch_size": 8},
+    )  # fmt: skip
+    trials = read_record(out / "search.db")[1]
+    assert [one.state for one in trials] == ["complete"] * 3
+    assert all("loss" in one.metrics and one.outcome.costs[0] <= 1e6 for one in trials)
+    assert read_json(Run(out).search)["beside"] == []
+    assert cost(load_model(Run(out).weights)[0].arch).macs <= 1e6 == result["budget"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"evaluator": "hyper"}, UnknownName, "hyper"),
+        ({"evaluator": "supernet", "task": "detect"}, UsageError, "use --evaluator short"),
+        ({"supernet_epochs": 0}, UsageError, "the supernet needs at least one epoch, got 0"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_read(given, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        search(tmp_path / "nowhere", out=tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_space_without_places_is_refused(shapes, tmp_path, capsys):
+    words = f"search {shapes} --space width --resolution 32 --budget 50Mmacs --evaluator supernet"
+    assert main([*words.split(), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the space 'width' does not say which blocks of its networks are the same" in error
