@@ -27,11 +27,7 @@ class Sandwich:
     @classmethod
     def of(cls, space: Space) -> "Sandwich":
         """Of a space whose blocks have places. Raises UsageError for another."""
-        if space.places is None:
-            raise UsageError(
-                f"the space {shown(space.name)} does not say which blocks of its networks are the same, so "
-                "they cannot share weights; use --evaluator short, or a space of nas.spaces.composed"
-            )
+        check_places(space)
         return cls(space, _largest(space), _smallest(space))
 
     def __call__(self, seed: int) -> "list[Candidate]":
@@ -47,6 +43,15 @@ class Sandwich:
         yield candidate(self.space, self.largest)
         for one in self.space.neighbours(self.largest):
             yield candidate(self.space, one)
+
+
+def check_places(space: Space) -> None:
+    """Raise UsageError for a space that does not say where its blocks stand."""
+    if space.places is None:
+        raise UsageError(
+            f"the space {shown(space.name)} does not say which blocks of its networks are the same, so "
+            "they cannot share weights; use --evaluator short, or a space of nas.spaces.composed"
+        )
 
 
 def candidate(space: Space, genotype: Genotype) -> "Candidate":

@@ -19,6 +19,7 @@ from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.sandwich import check_places
 from mobilenets.jobs.search_result import Narration, amount, document, fitting, found
 from mobilenets.jobs.searched_space import (
     check_budget,
@@ -113,6 +114,8 @@ def search(
     aim = Reward(cast("Form", reward), weight=weight)
     pixels = resolution or RESOLUTIONS[task][0]
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
+    if evaluator == "supernet":
+        check_places(plain)
     others = {name: _of_zoo(name, plain.seed.resolution if plain.seed else pixels) for name in zoo}
     short = ShortTraining(Material(_there(data), task, val, seed), Price(goal.resource), Path(), proxy_epochs,
                           proxy_images, proxy_resolution, prune=prune)  # fmt: skip
