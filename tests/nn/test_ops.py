@@ -6,7 +6,7 @@ from torch import nn
 
 from mobilenets.arch import Attention, Dialect, Fused, Inverted, Universal
 from mobilenets.arch.lower import lower_block
-from mobilenets.nn.network import _block
+from mobilenets.nn.network import block_module
 from mobilenets.nn.ops import Gain, MultiQuery, SameConv, Smooth
 
 blur_pool = pytest.importorskip("timm.layers.blur_pool")
@@ -72,7 +72,7 @@ def test_gains_begin_small():
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (3, 2), (5, 2), (5, 4)])
 def test_a_spread_kernel_keeps_the_map_and_sees_as_far(kernel, dilation, padding):
     dialect = Dialect("plain", 1e-3, 0.1, padding=padding)
-    block = _block(lower_block(Inverted(kernel, 4, 4, expand=False, dilation=dilation), 4, 21), dialect)
+    block = block_module(lower_block(Inverted(kernel, 4, 4, expand=False, dilation=dilation), 4, 21), dialect)
     conv = block.depthwise.conv
     with torch.inference_mode():
         conv.weight.fill_(1.0)
