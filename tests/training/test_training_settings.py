@@ -40,6 +40,7 @@ from mobilenets.training.settings import (
         ({"augment": "strongest"}, "did you mean strong"),
         ({"class_weights": None}, "no class_weights 'None'"),
         ({"schedule": ["cosine"]}, "no schedule"),
+        ({"distil_features": -1}, "distil_features must be a number from 0"),
     ],
 )
 def test_values_that_no_training_can_use(given, message):
@@ -61,7 +62,8 @@ def test_values_from_yaml_take_their_type():
 
 
 def test_every_field_is_checked():
-    checked = {*CHOICES, *REALS, *WHOLES, *SWITCHES, "flip", "norm_momentum", "resolution_schedule"}
+    checked = {*CHOICES, *REALS, *WHOLES, *SWITCHES, "flip", "distil_features", "norm_momentum",
+               "resolution_schedule"}  # fmt: skip
     assert checked == {field.name for field in fields(Settings)}
 
 
