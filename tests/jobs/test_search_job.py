@@ -121,7 +121,7 @@ def test_more_trials_go_on_where_the_search_was(searched, shapes, tmp_path, caps
 
 def test_leaders_are_tried_again_and_count_by_all_their_trials(shapes, tmp_path):
     out = tmp_path / "run"
-    asked = ASKED | {"trials": 6, "confirm": True, "beside": "", "finalists": 1}
+    asked = ASKED | {"trials": 6, "confirm": True, "beside": "", "finalists": 1, "strategy": "bayes"}
     search(shapes, out=out, **asked)
     trials = read_record(out / "search.db")[1]
     again = [one.genotype for one in trials[4:]]

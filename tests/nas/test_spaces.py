@@ -13,8 +13,11 @@ from mobilenets.arch.spec import Conv, Inverted
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import MobilenetsError, UnknownName, UsageError
 from mobilenets.nas import spaces
+from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.space import Decision
 from mobilenets.nas.spaces import HOMES, SPACES, at_resolutions, space_around
+from mobilenets.nas.strategies import DEFAULT, strategy
+from mobilenets.nas.strategies.strategy import Problem, Told
 
 SEEDS = [(name, seed) for name in SPACES for seed in HOMES.get(name, ("mobilenet_v2", "mobilenet_v3_small"))]
 
@@ -120,6 +123,23 @@ def test_the_side_can_be_chosen_too():
     assert again.arch(drawn) == space.arch(drawn)
     assert space.arch(drawn).resolution == (48, 64)[drawn[-1]]
     assert space.canonical(drawn)[-1] == drawn[-1]
+
+
+@pytest.mark.parametrize(("name", "seed"), SEEDS)
+def test_the_default_strategy_searches_it(name, seed):
+    space = around(name, seed)
+    searcher = strategy(DEFAULT, Problem(space, Reward("hard", (5e6,)), lambda one: (price(space, one),)))
+    seen = []
+    for number in range(6 if space.size > 6 else 3):
+        seen.append(searcher.ask(number))
+        outcome = Outcome(cost(space.arch(seen[-1])).params / 1e7, (price(space, seen[-1]),))
+        searcher.tell(Told(number, seen[-1], outcome))
+    assert len(set(seen)) == len(seen)
+
+
+def price(space, genotype):
+    """MACs of a network."""
+    return float(cost(space.arch(genotype)).macs)
 
 
 def test_widths_are_those_of_the_papers():

@@ -9,7 +9,7 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import BudgetError, UsageError
+from mobilenets.base.errors import BudgetError, SearchError, UsageError
 from mobilenets.base.files import read_json, write_bytes, write_json
 from mobilenets.base.run import Run, open_run, read, read_config
 from mobilenets.jobs.adapt import adapt_in
@@ -108,7 +108,7 @@ def searched(
             target=str(budget.target), out=place.folder, hours=hours, val=material.val, seed=seed,
             settings=settings,
         )  # fmt: skip
-    except BudgetError as error:
+    except (BudgetError, SearchError) as error:
         say(f"{error}; the network of the zoo is kept")
         return None
     return place

@@ -10,7 +10,7 @@ A few lines make a space of one's own:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -82,7 +82,7 @@ class Space:
     build: Callable[[Mapping[str, Option]], Arch]
     simplify: Callable[[Genotype], Genotype] = _as_it_is
     seed: Arch | None = None
-    places: Places | None = None
+    places: Places | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse an empty space, and names that occur twice. Raises UsageError."""
