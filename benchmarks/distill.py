@@ -18,7 +18,6 @@ benchmarks/results/distill.jsonl; --docs also adds it to docs/distillation.json.
 """
 
 import argparse
-import json
 import time
 import zipfile
 from datetime import UTC, datetime
@@ -41,6 +40,7 @@ from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.settings import Settings, from_scratch
 from mobilenets.training.teacher import Teacher, Teaching, channels
 from tasks import DATA, published, unpacked
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "distill.jsonl"
@@ -66,10 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     result = step_cost() if given.cost else beside(given)
     result |= {"environment": environment(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, {**(read_json(DOCS) if DOCS.exists() else {}), result["name"]: result})
 

@@ -11,7 +11,6 @@ median paired ratio ours / theirs is above the wanted one.
 """
 
 import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +30,7 @@ from mobilenets.nn import build
 from mobilenets.runtimes import open_session, parse_target
 from mobilenets.runtimes.quiet import quiet
 from mobilenets.weights import load_weights
+from telling import tell
 
 WANTED = 1.02  # at most
 TARGET = parse_target("litert:cpu:1")
@@ -63,10 +63,7 @@ def main() -> None:
         "environment": environment(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     sys.exit(0 if ratio <= WANTED else 1)
 
 

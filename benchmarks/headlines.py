@@ -16,7 +16,6 @@ docs/headlines.json.
 """
 
 import argparse
-import json
 import os
 import zipfile
 from datetime import UTC, datetime
@@ -39,6 +38,7 @@ from mobilenets.jobs.subject import blank_card, exported_once
 from mobilenets.jobs.train import train_in
 from mobilenets.nn import build
 from mobilenets.runtimes import open_session, parse_target
+from telling import tell
 
 TARGET = parse_target("litert:cpu:1")
 ROUND, WARMUP = 25, 10
@@ -84,10 +84,7 @@ def main() -> None:
     if given.train:
         result["detection_at_equal_accuracy"] = trained(given.epochs, given.seeds)
     result["time"] = datetime.now(UTC).isoformat(timespec="seconds")
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, result)
 

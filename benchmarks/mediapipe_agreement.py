@@ -16,7 +16,6 @@ Prints one JSON document and appends it to benchmarks/results/mediapipe_agreemen
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
@@ -37,6 +36,7 @@ from mobilenets.jobs.export import export
 from mobilenets.runtimes import Session, open_session, parse_target
 from mobilenets.tasks.detect import RULES, Detections
 from mobilenets.tasks.detect.scored import found
+from telling import tell
 
 RESULTS = Path(__file__).parent / "results" / "mediapipe_agreement.jsonl"
 ONE, TORCH = parse_target("litert:cpu:1"), parse_target(f"torch:cpu:{torch.get_num_threads()}")
@@ -64,10 +64,7 @@ def main() -> None:
             "environment": environment(),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
 
 
 def check(task: str, folder: Path) -> None:

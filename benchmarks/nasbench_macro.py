@@ -41,6 +41,7 @@ from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies import beliefs, model
 from mobilenets.nas.strategies.strategy import Problem, Strategy, Told
 from mobilenets.nas.tables import Table, macro, read_table
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "nasbench_macro.jsonl"
@@ -76,10 +77,7 @@ def main() -> None:
     result = {"name": "nasbench_macro", "table": given.table.name, "networks": len(distinct(table)),
               "target_flops": given.target, "rows": rows, "environment": environment(),
               "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:  # rows of other runs stay
         new = {(row["strategy"], row["mode"]) for row in rows}
         old = read_json(DOCS)["rows"] if DOCS.exists() else []

@@ -16,7 +16,6 @@ document and appends it to benchmarks/results/netadapt.jsonl; --docs also writes
 """
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable
@@ -48,6 +47,7 @@ from mobilenets.tasks import get
 from mobilenets.training import train as fine_tune
 from mobilenets.training.settings import override, readapting
 from tasks import ARCHIVES, DATA, published, unpacked
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "netadapt.jsonl"
@@ -87,10 +87,7 @@ def main() -> None:
         if given.case == "summary"
         else compared(given.case, given.seed, given.workers, lineage_only=given.lineage_only)
     )
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         kept = read_json(DOCS) if DOCS.exists() else {}
         write_json(

@@ -12,7 +12,6 @@ the rounds, and the multiply-accumulates; appends it to benchmarks/results/redes
 """
 
 import argparse
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from mobilenets.jobs.models import REDESIGN
 from mobilenets.jobs.subject import blank_card, exported_once
 from mobilenets.nn import build
 from mobilenets.runtimes import open_session, parse_target
+from telling import tell
 
 TARGET = parse_target("litert:cpu:1")
 ROUND = 25
@@ -56,10 +56,7 @@ def main() -> None:
         **terms,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, result)
 

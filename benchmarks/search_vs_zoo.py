@@ -36,6 +36,7 @@ from mobilenets.jobs.train import train_in
 from mobilenets.reports import figures
 from netadapt import timed
 from tasks import DATA, unpacked
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "search_vs_zoo.jsonl"
@@ -61,10 +62,7 @@ def main() -> None:
     rows = [beside(name, width, data, place, given) for name, width in ZOO.items()]
     result = {"hours": given.hours, "epochs": given.epochs, "rows": rows, "environment": environment(),
               "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, result)
         figures.save(plot(rows), DOCS.with_suffix(".svg"))

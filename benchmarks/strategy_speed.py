@@ -10,7 +10,6 @@ benchmarks/results/strategy_speed.jsonl; --docs also writes docs/strategy_speed.
 """
 
 import argparse
-import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.space import Decision, Genotype, Space
 from mobilenets.nas.strategies import STRATEGIES
 from mobilenets.nas.strategies.strategy import Problem, Told
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "strategy_speed.jsonl"
@@ -46,10 +46,7 @@ def main() -> None:
     rows = [timed(name, kind, given.trials) for name in given.strategies for kind in REWARDS]
     result = {"trials": given.trials, "rows": rows, "environment": environment(),
               "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, result)
 

@@ -14,7 +14,6 @@ document and appends it to benchmarks/results/supernet.jsonl; --docs also adds i
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.supernet import shared_weights
 from mobilenets.nas.spaces import space_around
 from tasks import DATA, unpacked
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "supernet.jsonl"
@@ -61,10 +61,7 @@ def main() -> None:
     result = compared(given)
     result |= {"environment": environment(), "threads": torch.get_num_threads(),
                "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, {**(read_json(DOCS) if DOCS.exists() else {}), result["name"]: result})
 

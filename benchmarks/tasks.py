@@ -26,6 +26,7 @@ from typing import Any
 from finetune import subset
 from mobilenets.base.files import cache_folder, write_json
 from mobilenets.base.run import Run, environment
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "tasks.jsonl"
@@ -49,10 +50,7 @@ def main() -> None:
     folder = unpacked(given.task, given.data or DATA / ARCHIVES[given.task], home)
     out = given.out or home / f"fit-{given.task}"
     result = fitted(given.task, folder, given.weights or published(), out)
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
 
 
 def unpacked(task: str, archive: Path, home: Path) -> Path:

@@ -18,7 +18,6 @@ document and appends it to benchmarks/results/v3_recipe.jsonl; --docs also write
 """
 
 import argparse
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +35,7 @@ from mobilenets.jobs.search import search
 from netadapt import timed
 from search_vs_zoo import SIDE, TARGET, trained
 from tasks import DATA, unpacked
+from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "v3_recipe.jsonl"
@@ -70,10 +70,7 @@ def main() -> None:
     result = {"hours": given.hours, "epochs": given.epochs, "seed": given.seed, "budget": given.budget,
               "rows": rows, "environment": environment(),
               "time": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-    print(json.dumps(result, indent=2))
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    tell(result, RESULTS)
     if given.docs:
         write_json(DOCS, result)
 

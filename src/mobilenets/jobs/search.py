@@ -35,6 +35,7 @@ from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
 from mobilenets.jobs.supernet import check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.verify import verify
+from mobilenets.nas.databases import address
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
@@ -111,6 +112,7 @@ def search(
         "settings": settings or {}, **asked_of(teacher, None),
     }  # fmt: skip
     _check(asked, trials, hours, workers)
+    address(storage or "")  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
     pixels = resolution or RESOLUTIONS[task][0]
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
