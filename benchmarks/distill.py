@@ -40,7 +40,7 @@ from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.settings import Settings, from_scratch
 from mobilenets.training.teacher import Teacher, Teaching, channels
 from tasks import DATA, published, unpacked
-from telling import tell
+from telling import run_script, tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "distill.jsonl"
@@ -205,4 +205,4 @@ def step_cost(batch: int = 32) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -38,7 +38,7 @@ from mobilenets.jobs.subject import blank_card, exported_once
 from mobilenets.jobs.train import train_in
 from mobilenets.nn import build
 from mobilenets.runtimes import open_session, parse_target
-from telling import tell
+from telling import run_script, tell
 
 TARGET = parse_target("litert:cpu:1")
 ROUND, WARMUP = 25, 10
@@ -177,4 +177,4 @@ def unpacked() -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -36,7 +36,7 @@ from mobilenets.jobs.export import export
 from mobilenets.runtimes import Session, open_session, parse_target
 from mobilenets.tasks.detect import RULES, Detections
 from mobilenets.tasks.detect.scored import found
-from telling import tell
+from telling import run_script, tell
 
 RESULTS = Path(__file__).parent / "results" / "mediapipe_agreement.jsonl"
 ONE, TORCH = parse_target("litert:cpu:1"), parse_target(f"torch:cpu:{torch.get_num_threads()}")
@@ -209,4 +209,4 @@ def segmenter(run: Path, folder: Path, every: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -47,7 +47,7 @@ from mobilenets.tasks import get
 from mobilenets.training import train as fine_tune
 from mobilenets.training.settings import override, readapting
 from tasks import ARCHIVES, DATA, published, unpacked
-from telling import tell
+from telling import run_script, tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "netadapt.jsonl"
@@ -284,4 +284,4 @@ def _gains(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -28,7 +28,7 @@ from mobilenets.jobs.models import REDESIGN
 from mobilenets.jobs.subject import blank_card, exported_once
 from mobilenets.nn import build
 from mobilenets.runtimes import open_session, parse_target
-from telling import tell
+from telling import run_script, tell
 
 TARGET = parse_target("litert:cpu:1")
 ROUND = 25
@@ -102,4 +102,4 @@ def row(name: str, runs: dict[str, list[float]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -39,7 +39,7 @@ from mobilenets.jobs.start import Plan, read_data
 from mobilenets.jobs.train import train_in
 from mobilenets.reports import figures
 from tasks import DATA, unpacked
-from telling import tell
+from telling import run_script, tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "search_vs_zoo.jsonl"
@@ -179,4 +179,4 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

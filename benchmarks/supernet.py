@@ -36,7 +36,7 @@ from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.supernet import shared_weights
 from mobilenets.nas.spaces import space_around
 from tasks import DATA, unpacked
-from telling import tell
+from telling import run_script, tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "supernet.jsonl"
@@ -135,4 +135,4 @@ def kept(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -35,7 +35,7 @@ from mobilenets.jobs.search import search
 from netadapt import timed
 from search_vs_zoo import SIDE, TARGET, trained
 from tasks import DATA, unpacked
-from telling import tell
+from telling import run_script, tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "v3_recipe.jsonl"
@@ -140,4 +140,4 @@ def judged(
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
 from mobilenets.jobs.evaluate import evaluate
+from mobilenets.jobs.measured import measured
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
@@ -57,6 +58,11 @@ def test_the_best_that_fits_is_trained_exported_and_verified(searched, shapes):
     assert document["best_that_fits"]["trials"][0] in {one["number"] for one in fitting}
     assert all(one["fits"] == (one["cost"] <= 1.2e6) for one in document["trials"])
     assert fitting == document["trials"]  # what is known not to fit is not tried
+    one = max(document["front"], key=lambda each: each["quality"] * (1.2e6 - each["cost"]))
+    assert one["quality"] * (1.2e6 - one["cost"]) / 1.2e6 <= document["hypervolume"] + 1e-9
+    assert document["hypervolume"] <= document["front"][-1]["quality"] * (
+        1 - document["front"][0]["cost"] / 1.2e6
+    )
 
 
 def test_every_trial_is_written_down_as_the_network_it_was(searched):
@@ -163,6 +169,12 @@ REFUSED = [
     ({"settings": {"epoch": 3}}, "epoch"),
     ({"target": "toaster:cpu:1"}, "toaster"),
     ({"storage": "mysql://somewhere"}, "mysql"),
+    ({"proxy_val": 1.5}, "proxy_val must be between 0 and 1, got 1.5"),
+    ({"direct": True}, "a budget in macs is given"),
+    ({"direct": True, "budget": "3ms", "table": "times.json"}, "the table times.json is given"),
+    ({"direct": True, "budget": "3ms", "workers": 2}, "--workers 2"),
+    ({"direct": True, "budget": "3ms", "ray": "auto"}, "--ray"),
+    ({"direct": True, "budget": "0.0001ms"}, "nothing in the space v3 meets 0.0001 ms"),
 ]
 
 
@@ -245,6 +257,23 @@ def test_by_latency_in_two_workers(shapes, tmp_path):
     finalists = read_json(Run(tmp_path / "run").finalists)
     assert all(one["measured"] <= result["budget"] for one in finalists["chosen"])
     assert "Predicted and measured" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_every_trial_measured(shapes, tmp_path):
+    """Without a table, each trial costs what measuring its network gives."""
+    asked = ASKED | {"budget": "30ms", "trials": 3, "direct": True, "strategy": "bayes", "finalists": 1}
+    result = search(shapes, out=tmp_path / "run", **asked)
+    document = read_json(Run(tmp_path / "run").search)
+    assert result["unit"] == document["unit"] == "ms"
+    assert not (tmp_path / "run" / "table.json").exists()
+    trials = read_record(tmp_path / "run" / "search.db")
+    times = [measured([codec.loads(one.arch)], "litert:cpu:1")[0]["median_ms"] for one in trials]
+    assert [one.outcome.costs for one in trials] == [(ms,) for ms in times]
+    (chosen,) = read_json(Run(tmp_path / "run").finalists)["chosen"]
+    assert chosen["predicted"] == chosen["measured"] <= result["budget"]
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Predicted and measured" not in report
 
 
 def test_what_is_far_behind_ends_early(shapes, tmp_path):

@@ -13,6 +13,7 @@ from mobilenets.arch.spec import Conv, Inverted
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import MobilenetsError, UnknownName, UsageError
 from mobilenets.nas import spaces
+from mobilenets.nas.parts import Part, composed
 from mobilenets.nas.reward import Outcome, Reward
 from mobilenets.nas.space import Decision
 from mobilenets.nas.spaces import HOMES, SPACES, at_resolutions, space_around
@@ -152,11 +153,11 @@ def test_widths_are_those_of_the_papers():
 
 def test_a_space_of_ones_own_is_a_few_lines():
     seed = find("mobilenet_v2", resolution=32, classes=2)
-    part = spaces.Part(
+    part = Part(
         (Decision("kernel", (3, 5)), Decision("repeats", (1, 2))),
         lambda chosen, channels: (Conv(chosen[0], 16, 2), *[Conv(chosen[0], 16)] * (chosen[1] - 1)),
     )
-    space = spaces.composed("mine", seed, [part])
+    space = composed("mine", seed, [part])
     assert [len(space.arch((0, k)).blocks) for k in (0, 1)] == [1, 2]
     with pytest.raises(UsageError, match="only these have JSON"):
         spaces.dumps(space)

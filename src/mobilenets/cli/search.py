@@ -68,6 +68,14 @@ def search(
     proxy_resolution: Annotated[
         int, typer.Option(metavar="PIXELS", help="Side of the input in trials; 0: the network's own.")
     ] = 0,
+    proxy_val: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of each class that trials are judged on, where DATA has no val split; the last "
+            "training has it back, but for --val.",
+        ),
+    ] = 0.2,
     workers: Annotated[int, typer.Option(metavar="N", help="Processes that try networks side by side.")] = 1,
     ray: Annotated[
         str | None,
@@ -117,6 +125,13 @@ def search(
             metavar="FILE", help="A table of `mobilenets latency build`; what it lacks is measured."
         ),
     ] = None,
+    direct: Annotated[
+        bool,
+        typer.Option(
+            "--direct",
+            help="Measure every trial on the target instead of telling its latency by a table; one worker.",
+        ),
+    ] = False,
     val: options.Val = None,
     seed: options.Seed = 0,
     teacher: options.Teacher = None,
@@ -125,8 +140,8 @@ def search(
     """Search for a network that meets a budget; train, export and verify it.
 
     Every trial trains a network of the space for a short while; its latency is told by a table measured on
-    the target. Training settings are those of the last, full training. The same command again goes on where
-    it was stopped, with as many workers as it is given.
+    the target, or measured there. Training settings are those of the last, full training. The same command
+    again goes on where it was stopped, with as many workers as it is given.
 
     For example:
 
@@ -155,6 +170,7 @@ def search(
         proxy_epochs=proxy_epochs,
         proxy_images=proxy_images,
         proxy_resolution=proxy_resolution,
+        proxy_val=proxy_val,
         workers=workers,
         ray=ray,
         storage=storage,
@@ -165,6 +181,7 @@ def search(
         finalists=finalists,
         beside=beside,
         table=table,
+        direct=direct,
         val=val,
         seed=seed,
         settings=collect(**training),

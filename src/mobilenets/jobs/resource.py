@@ -21,18 +21,28 @@ UNITS = {"latency": "ms", "macs": "MACs", "params": "parameters", "memory": "byt
 
 @dataclass(frozen=True)
 class Price:
-    """What any network takes of a resource, as it is predicted: latency by the table in a file, the rest by
-    count. Other processes may have it, too.
+    """What any network takes of a resource: latency as the table in a file predicts it or, without one, as it
+    is measured on `target`; the rest by count. Other processes may have it, too.
     """
 
     resource: str
     table: Path | None = None
+    target: str = ""
 
     def __call__(self, arch: Arch) -> float:
-        """The amount in `unit`. Raises RunError for a table that cannot be read."""
+        """The amount in `unit`. Raises RunError for a table that cannot be read, and as measuring."""
         if self.table is not None:
             return _predicting(self.table).predict(arch).ms
+        if self.direct:
+            from mobilenets.jobs.measured import measured
+
+            return float(measured([arch], self.target)[0]["median_ms"])
         return _counted(self.resource).predict(arch)
+
+    @property
+    def direct(self) -> bool:
+        """Whether every network is measured, which takes seconds."""
+        return bool(self.target)
 
     @property
     def unit(self) -> str:

@@ -50,7 +50,7 @@ def check_places(space: Space) -> None:
     if space.places is None:
         raise UsageError(
             f"the space {shown(space.name)} does not say which blocks of its networks are the same, so "
-            "they cannot share weights; use --evaluator short, or a space of nas.spaces.composed"
+            "they cannot share weights; use --evaluator short, or a space of nas.parts.composed"
         )
 
 

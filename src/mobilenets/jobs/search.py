@@ -1,10 +1,8 @@
 """`mobilenets search`: find networks for a budget by trying many for a short while, and finish the best."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any, cast
 
 from mobilenets.arch import codec, cost
@@ -13,23 +11,17 @@ from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError, MobilenetsError, SearchError, UnknownName, UsageError, shown
 from mobilenets.base.files import write_json
-from mobilenets.base.run import Run, mark, marked, open_run, read, read_config
-from mobilenets.jobs.budget import Goal, parse_goal
+from mobilenets.base.run import Run, mark, marked, open_run, read
+from mobilenets.jobs.budget import parse_goal
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
+from mobilenets.jobs.hunt import Hunt, announce, pool_of, prepared
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.sandwich import check_places
-from mobilenets.jobs.search_result import Narration, amount, document, fitting, found
-from mobilenets.jobs.searched_space import (
-    check_budget,
-    described,
-    priced,
-    samples,
-    space_of,
-    with_heads,
-)
-from mobilenets.jobs.short_training import EPOCHS, ShortTraining
+from mobilenets.jobs.search_result import amount, document, fitting, found
+from mobilenets.jobs.searched_space import described, space_of
+from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
 from mobilenets.jobs.supernet import check_evaluator, shared_weights
@@ -39,8 +31,7 @@ from mobilenets.nas.databases import address
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
-from mobilenets.nas.strategies.strategy import Problem
-from mobilenets.nas.trial import Inline, Trial, Workers
+from mobilenets.nas.trial import Trial
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -68,6 +59,7 @@ def search(
     proxy_epochs: int = EPOCHS,
     proxy_images: int = 0,
     proxy_resolution: int = 0,
+    proxy_val: float = VAL,
     workers: int = 1,
     ray: str | None = None,
     storage: str | None = None,
@@ -78,6 +70,7 @@ def search(
     finalists: int = 1,
     beside: Sequence[str] | str = BESIDE,
     table: str | Path | None = None,
+    direct: bool = False,
     val: float | None = None,
     seed: int = 0,
     settings: dict[str, Any] | None = None,
@@ -89,14 +82,17 @@ def search(
     .json file of one; a .py file that calls a `Space`, or a function from the model to one, `space`; or a
     `Space`. `budget` is as in `adapt`, shares being of the network that the space is laid around. Each of the
     `trials` is trained on `proxy_images` of the train split (0: all) for `proxy_epochs` at
-    `proxy_resolution` (0: its own), for at most so many `hours` in all, by so many `workers` or, where `ray`
-    is its address, on a cluster. `storage` is another place for the record: a file, or
-    postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders again
-    (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator` "supernet", weights that
-    the whole space shares are trained for `supernet_epochs` first, and each trial judges its part of them;
-    networks of the zoo have no part and are not tried beside. The best `finalists` that fit are trained from
-    nothing with `settings` and `teacher`; that which is best on the val split is kept. `beside` names
-    networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
+    `proxy_resolution` (0: its own) and, where the data have no val split, judged on the share `proxy_val` of
+    each class, which the last training sees but for its own `val`; for at most so many `hours` in all, by so
+    many `workers` or, where `ray` is its address, on a cluster. `storage` is another place for the record: a
+    file, or postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders
+    again (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator` "supernet", weights
+    that the whole space shares are trained for `supernet_epochs` first, and each trial judges its part of
+    them; networks of the zoo have no part and are not tried beside. Latency is told by a table, `table` or
+    one that is built; if `direct`, every network is measured itself, which needs one worker. The best
+    `finalists` that fit are trained from nothing with `settings` and `teacher`; that which is best on the val
+    split is kept.
+    `beside` names networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
     """
@@ -106,12 +102,14 @@ def search(
         "verb": "search", "data": str(data), "task": task, "space": described(space), "model": model,
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
         "strategy": strategy, "reward": reward, "weight": weight, "proxy_epochs": proxy_epochs,
-        "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "confirm": confirm,
-        "prune": prune, "finalists": finalists, "beside": list(zoo),
-        "table": str(table) if table else None, "val": val, "seed": seed,
+        "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "proxy_val": proxy_val,
+        "confirm": confirm, "prune": prune, "finalists": finalists, "beside": list(zoo),
+        "table": str(table) if table else None, "direct": direct, "val": val, "seed": seed,
         "settings": settings or {}, **asked_of(teacher, None),
     }  # fmt: skip
     _check(asked, trials, hours, workers)
+    if direct:
+        _check_direct(goal.resource, workers, ray, table)
     address(storage or "")  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
     pixels = resolution or RESOLUTIONS[task][0]
@@ -119,21 +117,22 @@ def search(
     if evaluator == "supernet":
         check_places(plain)
     others = {name: _of_zoo(name, plain.seed.resolution if plain.seed else pixels) for name in zoo}
-    short = ShortTraining(Material(_there(data), task, val, seed), Price(goal.resource), Path(), proxy_epochs,
-                          proxy_images, proxy_resolution, prune=prune)  # fmt: skip
+    price = Price(goal.resource, target=target if direct else "")
+    material = Material(_there(data), task, proxy_val, seed)
+    short = ShortTraining(material, price, Path(), proxy_epochs, proxy_images, proxy_resolution, prune=prune)
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, None, read_in.dataset, task)
     run = open_run(Path(out), asked)
     read_in.write(run)
     with marked(run, "measure"):
-        hunt = _prepared(run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset)
+        hunt = prepared(run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset)
     with marked(run, "search"):
         if evaluator == "supernet":  # its trials repeat exactly: there is nothing to confirm
             shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
             hunt = replace(hunt, short=shared, confirm=False)
-        _announce(hunt, trials, hours, workers)
+        announce(hunt, trials, hours, workers)
         tried = _tried(run, others, hunt.short, read_in.dataset)
-        pool = _pool(hunt.short, workers, ray)
+        pool = pool_of(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
     best = fitting(hunt.problem, found(hunt.problem, ended))
@@ -160,102 +159,21 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
             f"trials, workers and finalists must be at least 1 and hours above 0, got {trials}, {workers}, "
             f"{asked['finalists']} and {hours}"
         )
+    if not 0 < asked["proxy_val"] < 1:
+        raise UsageError(f"proxy_val must be between 0 and 1, got {asked['proxy_val']:g}; 0.2 is a fifth")
 
 
-@dataclass(frozen=True)
-class Hunt:
-    """A search that may begin: what is searched, how networks are tried, by which strategy."""
-
-    problem: Problem
-    short: ShortTraining
-    strategy: str
-    seed: int
-    confirm: bool
-
-    def run(self, pool: Any, storage: str | Path, trials: int, hours: float | None) -> list[Trial]:
-        """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
-        from mobilenets.nas.confirm import Confirm
-        from mobilenets.nas.record import Record, identity
-        from mobilenets.nas.search import search as drive
-        from mobilenets.training.signals import stop_wish
-
-        short, problem = self.short, self.problem
-        known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms)
-        again = Confirm(problem, self.seed) if self.confirm else None
-        told = Narration(problem, short.price.unit, _metric(short.material.task), trials, hours)
-        with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
-            return drive(problem, STRATEGIES[self.strategy](problem, self.seed), record, ready, trials,
-                         hours=hours, stop=wish, confirm=again, on_event=told)  # fmt: skip
-
-
-def _prepared(
-    run: Run, plain: Space, short: ShortTraining, goal: Goal, aim: Reward, table: Path | None,
-    dataset: "Dataset",
-) -> Hunt:  # fmt: skip
-    """The table is there, and the budget can be met.
-
-    Raises BudgetError, UsageError, ExportError, DeviceError, StorageError.
-    """
-    config = read_config(run)
-    task, seed = config["task"], config["seed"]
-    space = with_heads(plain, task, dataset)
-    some = samples(space, seed)
-    start = headed(plain.seed, task, dataset).arch if plain.seed else some[0]
-    price = short.price
-    if goal.resource == "latency":
-        price = replace(price, table=_table(run, [start, *some], config["target"], table))
-    of = priced(space, price)
-    budget = goal.of(price(start))
-    check_budget(space, of, price.unit, budget, seed)
-    problem = Problem(space, replace(aim, targets=(budget,)), lambda genotype: (of(genotype),))
-    short = replace(short, price=price, folder=run.folder.resolve() / "trials")
-    return Hunt(problem, short, config["strategy"], seed, config["confirm"])
-
-
-def _table(run: Run, archs: Sequence[Arch], target: str, table: Path | None) -> Path:
-    """A table for networks like these, kept in the run: whatever becomes of the cache, prices stay."""
-    from mobilenets.bench.table import write_table
-    from mobilenets.jobs.latency import table_among
-
-    own = run.folder.resolve() / "table.json"
-    if not own.exists():
-        write_table(table_among(archs, target, table), own)
-    return own
-
-
-def _announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> None:
-    """Say what the search will cost before it begins."""
-    some = samples(hunt.problem.space, hunt.seed)
-    slowness = hunt.short.seconds(some[0]) / cost(some[0]).macs
-    each = slowness * mean(cost(arch).macs for arch in some)
-    whole = each * trials / workers / 3600
-    size, budget = float(hunt.problem.space.size), hunt.problem.reward.targets[0]
-    say(
-        f"{size:.1g} networks in the space {hunt.problem.space.name}, budget {budget:.4g} "
-        f"{hunt.short.price.unit}; {hunt.short.kind} takes about {each:.0f} s here, "
-        f"{trials} trials {whole:.1f} h"
-        + (f"; at most {hours:g} h are given, about {min(trials, round(trials * hours / whole))} trials"
-           if hours and hours < whole else "")
-    )  # fmt: skip
-
-
-@contextmanager
-def _inline(short: ShortTraining) -> Iterator[Workers]:
-    """This very process as the only worker."""
-    yield Inline(short)
-
-
-def _pool(short: ShortTraining, workers: int, ray: str | None) -> Any:
-    """Who tries networks."""
-    if ray is not None:
-        from mobilenets.jobs.ray_workers import RayPool
-
-        return RayPool(short, ray)
-    if workers == 1:
-        return _inline(short)
-    from mobilenets.jobs.workers import Pool
-
-    return Pool(short, workers)
+def _check_direct(resource: str, workers: int, ray: str | None, table: str | Path | None) -> None:
+    """Refuse to measure what is no time, or what would be disturbed. Raises UsageError."""
+    if resource != "latency" or table:
+        given = f"the table {table}" if table else f"a budget in {resource}"
+        raise UsageError(f"--direct measures the latency of every trial, but {given} is given; leave one out")
+    if workers > 1 or ray is not None:
+        given = "--ray" if ray is not None else f"--workers {workers}"
+        raise UsageError(
+            f"--direct was given with {given}, but trainings beside a measurement would disturb it; give "
+            "--workers 1, or have a table tell latencies"
+        )
 
 
 def _tried(
@@ -310,13 +228,6 @@ def _of_zoo(name: str, resolution: int) -> Arch:
     except ValueError:
         wish = "a network is named as mobilenet_v2 or mobilenet_v2:0.5"
         raise UsageError(f"{wish}, got {shown(name)}") from None
-
-
-def _metric(task: str) -> str:
-    """The name of a task's metric."""
-    from mobilenets.tasks import get
-
-    return get(task).metric
 
 
 def _finished(run: Run, dataset: "Dataset", target: str, limit: float | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.nas.reward import Outcome, Reward, front
+from mobilenets.nas.reward import Outcome, Reward, front, hypervolume
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem
 from mobilenets.nas.trial import Trial
@@ -121,22 +121,26 @@ def document(
 ) -> dict[str, Any]:
     """search.json: what was searched and for what, every trial, the networks that no other beats, the best
     that fits and, apart from it, the best reward, and networks of the zoo that were tried alike.
+
+    `hypervolume` is the share of what lies between no quality at the budget and all quality for nothing that
+    the front dominates: it tells searches of one budget apart.
     """
     networks, reward = found(problem, trials), problem.reward
     best = fitting(problem, networks)[:1]
     rewarded = sorted(networks, key=lambda one: -reward.of(one.quality, (one.cost,)))[:1]
-    leading = front([Outcome(one.quality, (one.cost,)) for one in networks])
+    outcomes, budget = [Outcome(one.quality, (one.cost,)) for one in networks], reward.targets[0]
     return {
         "space": problem.space.name,
         "decisions": {one.name: list(one.options) for one in problem.space.decisions},
         "strategy": strategy,
         "reward": reward.form,
-        "budget": reward.targets[0],
+        "budget": budget,
         "unit": unit,
         "failed": sum(trial.outcome is None for trial in trials),
         "best_that_fits": _network(problem, best[0]) if best else None,
         "best_reward": _network(problem, rewarded[0]) if rewarded else None,
-        "front": [_network(problem, networks[k]) for k in leading],
+        "front": [_network(problem, networks[k]) for k in front(outcomes)],
+        "hypervolume": hypervolume(outcomes, Outcome(0.0, (budget,))) / budget,
         "trials": [_trial(problem, trial) for trial in trials],
         "beside": [{"name": name, **facts} for name, facts in beside.items()],
     }

@@ -81,11 +81,19 @@ def cheapest(space: Space, price: Callable[[Genotype], float], seed: int) -> tup
 
 
 def check_budget(
-    space: Space, price: Callable[[Genotype], float], unit: str, budget: float, seed: int
+    space: Space,
+    order: Callable[[Genotype], float],
+    price: Callable[[Genotype], float],
+    unit: str,
+    budget: float,
+    seed: int,
 ) -> None:
-    """Raise BudgetError for a budget that no network of the space can meet."""
-    genotype, least = cheapest(space, price, seed)
-    if least > budget:
+    """Raise BudgetError for a budget that no network of the space can meet.
+
+    `order` finds the cheapest network, for which many are asked about; `price` is asked about that one.
+    """
+    genotype, _ = cheapest(space, order, seed)
+    if (least := price(genotype)) > budget:
         raise BudgetError(
             f"nothing in the space {space.name} meets {budget:.4g} {unit}; the closest is "
             f"{space.arch(genotype).name} with {least:.4g} {unit}; give a larger --budget, a smaller "

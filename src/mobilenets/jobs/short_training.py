@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
     from mobilenets.training.settings import Settings
 
+VAL = 0.2  # of each class, to judge by: between networks that are nearly as good, chance decides with fewer
 EPOCHS = 5  # MnasNet's (arXiv 1807.11626, section 5)
 STEPS = 4  # timed to tell beforehand what a search will take
 BATCH = 32
@@ -97,7 +98,7 @@ class ShortTraining:
     def terms(self) -> dict[str, Any]:
         """What makes its trials these and no others."""
         return {"task": self.material.task, "epochs": self.epochs, "images": self.images, "side": self.side,
-                "prune": self.prune}  # fmt: skip
+                "val": self.material.val, "prune": self.prune, "direct": self.price.direct}  # fmt: skip
 
     @property
     def kind(self) -> str:

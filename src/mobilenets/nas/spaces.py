@@ -1,97 +1,33 @@
 """The papers' search spaces, each a function of the network that it is laid around, and spaces as JSON.
 
 A space keeps the seed's stem, last layer and head, and the strides and activations of its stages; `Part` says
-what is decided about the blocks of one stage, so a space of one's own is a list of parts:
-
-    space = composed("mine", seed, [Part((Decision("kernel", (3, 5)),), blocks), ...])
+what is decided about the blocks of one stage.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
 from mobilenets.arch import codec, lower
 from mobilenets.arch.edit import at
-from mobilenets.arch.lower import lower_block
 from mobilenets.arch.reading import expect, expect_keys, expect_schema, parse
 from mobilenets.arch.spec import Arch, Block, Conv, Inverted, Universal
-from mobilenets.arch.stages import stages
 from mobilenets.arch.widths import scaled
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.base.errors import UnknownName, UsageError, shown
-from mobilenets.nas.space import Decision, Genotype, Option, Places, Space, Stretch
+from mobilenets.nas.parts import Options, Part, composed, parts_of
+from mobilenets.nas.space import Decision, Genotype, Option, Space
 
 SCHEMA = 1
-SIDE = 32  # at which choices are compared: whether two mean the same does not depend on it
-CHANNELS = 16  # of the input that blocks are counted for
 WIDTHS = (0.35, 0.5, 0.75, 1.0)
 RESOLUTIONS = (96, 128, 160, 192, 224)
 FILTERS = (0.75, 1.0, 1.25)  # of the seed's, for every stage (MnasNet, section 4.1)
 DEEPER = (-1, 0, 1)  # blocks more than the seed's, likewise
 BLOCKS = ("0-3", "0-5", "3-0", "5-0", "3-3", "3-5", "5-3", "5-5", "0-0")  # V4's: kernels before and after
-
-Options = tuple[Option, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some blocks in a row. `blocks` makes them of chosen options, for an input of so many channels."""
-
-    decisions: tuple[Decision, ...]
-    blocks: Callable[[Options, int], tuple[Block, ...]]
-
-
-def composed(name: str, seed: Arch, parts: Sequence[Part]) -> Space:
-    """The space of networks of these parts, with the seed's resolution, head and dialect.
-
-    Choices that lower to the same operations are one network, found part by part. Raises UsageError.
-    """
-    if not any(part.decisions for part in parts):
-        raise UsageError(
-            f"{seed.name} has no stage that the space {shown(name)} knows; "
-            f"{', '.join(HOMES.get(name, ()))} have" if name in HOMES else f"the space {shown(name)} is empty"
-        )  # fmt: skip
-    decisions = tuple(decision for part in parts for decision in part.decisions)
-
-    def build(values: Mapping[str, Option]) -> Arch:
-        """The network of chosen options."""
-        blocks: list[Block] = []
-        for part in parts:
-            chosen = tuple(values[decision.name] for decision in part.decisions)
-            blocks += part.blocks(chosen, blocks[-1].out if blocks else 3)
-        mark = hashlib.sha256(repr(tuple(values.items())).encode()).hexdigest()[:8]
-        return replace(seed, name=f"{name}_{mark}", blocks=tuple(blocks))
-
-    @lru_cache(maxsize=65536)
-    def same(index: int, local: Genotype, channels: int) -> tuple[Genotype, int]:
-        """Of all local choices for the same operations one, and the channels that they give."""
-        part = parts[index]
-        wanted = _operations(part, local, channels)
-        for k in range(len(local)):
-            for other in range(local[k]):
-                found = (*local[:k], other, *local[k + 1 :])
-                if _operations(part, found, channels) == wanted:
-                    local = found
-                    break
-        return local, part.blocks(_options(part, local), channels)[-1].out
-
-    def simplify(genotype: Genotype) -> Genotype:
-        """The first of all choices for the same operations, part by part."""
-        found: Genotype = ()
-        channels = 3
-        for index, part in enumerate(parts):
-            local = genotype[len(found) : len(found) + len(part.decisions)]
-            local, channels = same(index, local, channels)
-            found += local
-        return found
-
-    return Space(name, decisions, build, simplify, seed, _places(parts))
 
 
 def mnasnet(seed: Arch) -> Space:
@@ -103,7 +39,7 @@ def mnasnet(seed: Arch) -> Space:
     squeeze-and-excitation for the plain convolution. Raises UsageError for a seed without inverted
     bottlenecks.
     """
-    return composed("mnasnet", seed, list(_parts(seed, Inverted, _mnasnet_part)))
+    return _laid("mnasnet", seed, Inverted, _mnasnet_part)
 
 
 def v3(seed: Arch) -> Space:
@@ -111,7 +47,7 @@ def v3(seed: Arch) -> Space:
     3, 5 or 7, expansion 1 to 6 and squeeze-and-excitation; for every stage filters, layers, and ReLU or
     h-swish. Raises UsageError for a seed without inverted bottlenecks.
     """
-    return composed("v3", seed, list(_parts(seed, Inverted, _v3_part)))
+    return _laid("v3", seed, Inverted, _v3_part)
 
 
 def v4(seed: Arch) -> Space:
@@ -119,7 +55,7 @@ def v4(seed: Arch) -> Space:
     depthwise layers it has, before and after the expansion, and how far it expands; for every stage filters
     and layers. Raises UsageError for a seed without universal bottlenecks.
     """
-    return composed("v4", seed, list(_parts(seed, Universal, _v4_part)))
+    return _laid("v4", seed, Universal, _v4_part)
 
 
 def width(seed: Arch) -> Space:
@@ -220,24 +156,14 @@ def loads(text: str | bytes) -> Space:
     return whole.limited(options)
 
 
-def _parts(seed: Arch, kind: type[Block], part: Callable[[str, Sequence[Any]], Part]) -> Iterator[Part]:
-    """Each stage that is all of one kind of block as what `part` makes of it, the others as they are."""
-    number = 0
-    for stage in stages(lower(seed)[:-1]):
-        members = [seed.blocks[index] for index in stage]
-        if all(isinstance(block, kind) for block in members):
-            number += 1
-            yield part(f"stage{number}", members)
-        else:
-            yield Part((), partial(_fixed, tuple(members)))
-
-
-def _fixed(members: tuple[Block, ...], _: Options, channels: int) -> tuple[Block, ...]:
-    """Blocks as they are; one that does not expand has the width of its input."""
-    first = members[0]
-    if isinstance(first, Inverted) and not first.expand:
-        return (replace(first, hidden=channels), *members[1:])
-    return members
+def _laid(name: str, seed: Arch, kind: type[Block], part: Callable[[str, Sequence[Any]], Part]) -> Space:
+    """A space of one part for each stage that is all of one kind of block. Raises UsageError without any."""
+    parts = list(parts_of(seed, kind, part))
+    if not any(one.decisions for one in parts):
+        raise UsageError(
+            f"{seed.name} has no stage that the space {shown(name)} knows; {', '.join(HOMES[name])} have"
+        )
+    return composed(name, seed, parts)
 
 
 def _stage(name: str, members: Sequence[Block]) -> tuple[Decision, Decision]:
@@ -336,48 +262,6 @@ def _v4_part(name: str, members: Sequence[Universal]) -> Part:
         for index in range(most)
     ]  # fmt: skip
     return Part((*stage, *(decision for block in own for decision in block)), blocks)
-
-
-def _places(parts: Sequence[Part]) -> Places:
-    """Where the blocks of composed networks stand: in a stretch for each part, called as its decisions are.
-
-    Which decisions change the number of blocks is found by taking each otherwise.
-    """
-    stretches = []
-    for index, part in enumerate(parts):
-        first = tuple(one.options[0] for one in part.decisions)
-
-        def count(options: Options, part: Part = part) -> int:
-            """How many blocks the options make, whatever their input."""
-            return len(part.blocks(options, CHANNELS))
-
-        deciding = [
-            k for k, one in enumerate(part.decisions)
-            if len({count((*first[:k], option, *first[k + 1 :])) for option in one.options}) > 1
-        ]  # fmt: skip
-        counts = {}
-        for chosen in product(*(part.decisions[k].options for k in deciding)):
-            taken = dict(zip(deciding, chosen, strict=True))
-            counts[chosen] = count(tuple(taken.get(k, option) for k, option in enumerate(first)))
-        name = part.decisions[0].name.partition(".")[0] if part.decisions else f"fixed{index}"
-        stretches.append(Stretch(name, tuple(part.decisions[k].name for k in deciding), counts))
-    return Places(tuple(stretches))
-
-
-def _options(part: Part, local: Genotype) -> Options:
-    """What is chosen about a part."""
-    return tuple(one.options[index] for one, index in zip(part.decisions, local, strict=True))
-
-
-def _operations(part: Part, local: Genotype, channels: int) -> tuple[Any, ...]:
-    """What a part computes: its operations, and where inputs are added."""
-    found: list[Any] = []
-    side = SIDE
-    for block in part.blocks(_options(part, local), channels):
-        layer = lower_block(block, channels, side)
-        found.append((layer.ops, layer.residual))
-        channels, side = layer.channels, layer.side
-    return tuple(found)
 
 
 def _wider(seed: Arch, share: float) -> Arch:

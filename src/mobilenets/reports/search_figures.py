@@ -133,9 +133,9 @@ def marginals(rows: Sequence[tuple[str, Sequence[tuple[str, float, float]]]]) ->
 
 
 def predicted(finalists: dict[str, Any], unit: str) -> "Figure | None":
-    """What networks take when measured against what the table said; None where nothing was measured."""
+    """What networks take when measured against what the table said; None where one of both was not there."""
     points = [one for one in finalists.get("measured") or [] if one["measured"] is not None]
-    if not points:
+    if all(one["measured"] == one["predicted"] for one in points):
         return None
     with style():
         figure = blank(3.8, 3.4)

@@ -1,0 +1,132 @@
+"""A search that may begin: its space with heads and prices, who tries networks, what it will cost."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from mobilenets.arch import cost
+from mobilenets.arch.spec import Arch
+from mobilenets.base.console import say
+from mobilenets.base.run import Run, read_config
+from mobilenets.jobs.budget import Goal
+from mobilenets.jobs.resource import Price
+from mobilenets.jobs.search_result import Narration
+from mobilenets.jobs.searched_space import check_budget, priced, samples, with_heads
+from mobilenets.jobs.short_training import ShortTraining
+from mobilenets.jobs.start import headed
+from mobilenets.nas.reward import Reward
+from mobilenets.nas.space import Space
+from mobilenets.nas.strategies import STRATEGIES
+from mobilenets.nas.strategies.strategy import Problem
+from mobilenets.nas.trial import Inline, Trial, Workers
+
+if TYPE_CHECKING:
+    from mobilenets.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """A search that may begin: what is searched, how networks are tried, by which strategy."""
+
+    problem: Problem
+    short: ShortTraining
+    strategy: str
+    seed: int
+    confirm: bool
+
+    def run(self, pool: Any, storage: str | Path, trials: int, hours: float | None) -> list[Trial]:
+        """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
+        from mobilenets.nas.confirm import Confirm
+        from mobilenets.nas.record import Record, identity
+        from mobilenets.nas.search import search as drive
+        from mobilenets.training.signals import stop_wish
+
+        short, problem = self.short, self.problem
+        known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms)
+        again = Confirm(problem, self.seed) if self.confirm else None
+        told = Narration(problem, short.price.unit, _metric(short.material.task), trials, hours)
+        with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
+            return drive(problem, STRATEGIES[self.strategy](problem, self.seed), record, ready, trials,
+                         hours=hours, stop=wish, confirm=again, on_event=told)  # fmt: skip
+
+
+def prepared(
+    run: Run, plain: Space, short: ShortTraining, goal: Goal, aim: Reward, table: Path | None,
+    dataset: "Dataset",
+) -> Hunt:  # fmt: skip
+    """The table is there, unless every trial is measured, and the budget can be met.
+
+    Raises BudgetError, UsageError, ExportError, DeviceError, StorageError.
+    """
+    config = read_config(run)
+    task, seed = config["task"], config["seed"]
+    space = with_heads(plain, task, dataset)
+    some = samples(space, seed)
+    start = headed(plain.seed, task, dataset).arch if plain.seed else some[0]
+    price = short.price
+    if goal.resource == "latency" and not price.direct:
+        price = replace(price, table=_table(run, [start, *some], config["target"], table))
+    of = priced(space, price)
+    budget = goal.of(price(start))
+    check_budget(space, priced(space, Price("macs")) if price.direct else of, of, price.unit, budget, seed)
+    problem = Problem(
+        space, replace(aim, targets=(budget,)), None if price.direct else lambda one: (of(one),)
+    )
+    short = replace(short, price=price, folder=run.folder.resolve() / "trials")
+    return Hunt(problem, short, config["strategy"], seed, config["confirm"])
+
+
+def announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> None:
+    """Say what the search will cost before it begins."""
+    some = samples(hunt.problem.space, hunt.seed)
+    slowness = hunt.short.seconds(some[0]) / cost(some[0]).macs
+    each = slowness * mean(cost(arch).macs for arch in some)
+    whole = each * trials / workers / 3600
+    size, budget = float(hunt.problem.space.size), hunt.problem.reward.targets[0]
+    say(
+        f"{size:.1g} networks in the space {hunt.problem.space.name}, budget {budget:.4g} "
+        f"{hunt.short.price.unit}; {hunt.short.kind} takes about {each:.0f} s here, "
+        f"{trials} trials {whole:.1f} h"
+        + (f"; at most {hours:g} h are given, about {min(trials, round(trials * hours / whole))} trials"
+           if hours and hours < whole else "")
+    )  # fmt: skip
+
+
+def pool_of(short: ShortTraining, workers: int, ray: str | None) -> Any:
+    """Who tries networks."""
+    if ray is not None:
+        from mobilenets.jobs.ray_workers import RayPool
+
+        return RayPool(short, ray)
+    if workers == 1:
+        return _inline(short)
+    from mobilenets.jobs.workers import Pool
+
+    return Pool(short, workers)
+
+
+@contextmanager
+def _inline(short: ShortTraining) -> Iterator[Workers]:
+    """This very process as the only worker."""
+    yield Inline(short)
+
+
+def _table(run: Run, archs: Sequence[Arch], target: str, table: Path | None) -> Path:
+    """A table for networks like these, kept in the run: whatever becomes of the cache, prices stay."""
+    from mobilenets.bench.table import write_table
+    from mobilenets.jobs.latency import table_among
+
+    own = run.folder.resolve() / "table.json"
+    if not own.exists():
+        write_table(table_among(archs, target, table), own)
+    return own
+
+
+def _metric(task: str) -> str:
+    """The name of a task's metric."""
+    from mobilenets.tasks import get
+
+    return get(task).metric
