@@ -84,6 +84,20 @@ def test_every_trial_is_written_down_as_the_network_it_was(searched):
     assert [path.name for path in (out / "trials").glob("*")] == ["curves"]  # the weights are of no use
 
 
+def test_it_begins_at_the_network_that_the_space_is_laid_around(shapes, tmp_path):
+    """V2's own design is in the space of V2; where it does not fit, it is not tried."""
+    asked = ASKED | {"space": "mnasnet", "model": "mobilenet_v2", "width": 0.35, "trials": 1, "beside": "",
+                     "finalists": 1}  # fmt: skip
+    seed = find("mobilenet_v2", 0.35, 32, 2)
+    budget = cost(seed).macs / 1e6
+    search(shapes, out=tmp_path / "run", **asked | {"budget": f"{budget + 0.001:.3f}Mmacs"})
+    (trial,) = read_json(Run(tmp_path / "run").search)["trials"]
+    assert trial["cost"] == cost(seed).macs
+    search(shapes, out=tmp_path / "less", **asked | {"budget": f"{budget - 0.001:.3f}Mmacs"})
+    (trial,) = read_json(Run(tmp_path / "less").search)["trials"]
+    assert trial["cost"] < cost(seed).macs
+
+
 def test_the_report_shows_it(searched):
     out, result = searched
     page = (out / "report.html").read_text(encoding="utf-8")

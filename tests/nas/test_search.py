@@ -56,6 +56,19 @@ def test_all_trials_end_once(tmp_path):
     assert events == [(event, number) for number in range(8) for event in ("started", "ended")]
 
 
+def test_what_is_given_comes_first_and_a_stop_changes_nothing(tmp_path):
+    first = [(1, 0, 2, 3), (0, 1, 1, 0)]
+    with opened(tmp_path / "search.db") as record:
+        run(record, trials=1, first=first)
+    with opened(tmp_path / "search.db") as record:
+        run(record, trials=5, first=first)
+        found = proposals(record)
+    assert found[:2] == list(enumerate(first))
+    with opened(tmp_path / "whole.db") as record:
+        run(record, trials=5, first=first)
+        assert proposals(record) == found
+
+
 def test_a_stopped_search_goes_on_as_it_would_have(tmp_path):
     with opened(tmp_path / "search.db") as record:
         for count in (1, 4, 5):

@@ -91,6 +91,28 @@ def test_mnasnets_space_holds_v2_and_its_words_mean_what_they_say():
     assert [(block.out, block.squeeze) for block in squeezed] == [(80, 8), (80, 20), (80, 20), (80, 20)]
 
 
+@pytest.mark.parametrize(
+    ("name", "home", "exact"),
+    [("mnasnet", "mobilenet_v2", True), ("v4", "mobilenet_v4_conv_small", True),
+     ("mnasnet", "mnasnet_small", False), ("v3", "mobilenet_v3_small", False),
+     ("v3", "mobilenet_v3_large", False)],
+)  # fmt: skip
+def test_a_search_can_begin_at_the_seed(name, home, exact):
+    """By options where the space holds it; V3's expansions are no whole numbers everywhere."""
+    seed = find(home, None, 64)
+    space = space_around(name, seed)
+    start = space.arch(space.genotype(space.start))
+    assert len(start.blocks) == len(seed.blocks)
+    assert [block.out for block in start.blocks] == [block.out for block in seed.blocks]
+    assert cost(start).macs == pytest.approx(cost(seed).macs, rel=1e-9 if exact else 0.03)
+    assert cost(start).params == pytest.approx(cost(seed).params, rel=1e-9 if exact else 0.03)
+
+
+def test_the_side_nearest_to_the_seeds_is_where_a_search_begins():
+    space = at_resolutions(space_around("v3", find("mobilenet_v3_small", None, 64)), (32, 80, 128))
+    assert space.start["resolution"] == 80
+
+
 def test_v3s_space_holds_hard_swish_only_where_it_is_chosen():
     space = around("v3", "mobilenet_v3_small")
     chosen = dict.fromkeys(one.name for one in space.decisions)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch import cost
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
+from mobilenets.base.errors import UsageError
 from mobilenets.base.run import Run, read_config
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.resource import Price
@@ -18,7 +19,7 @@ from mobilenets.jobs.searched_space import check_budget, priced, samples, with_h
 from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.start import headed
 from mobilenets.nas.reward import Reward
-from mobilenets.nas.space import Space
+from mobilenets.nas.space import Genotype, Space
 from mobilenets.nas.strategies import STRATEGIES
 from mobilenets.nas.strategies.strategy import Problem
 from mobilenets.nas.trial import Inline, Trial, Workers
@@ -49,8 +50,24 @@ class Hunt:
         again = Confirm(problem, self.seed) if self.confirm else None
         told = Narration(problem, short.price.unit, _metric(short.material.task), trials, hours)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
-            return drive(problem, STRATEGIES[self.strategy](problem, self.seed), record, ready, trials,
-                         hours=hours, stop=wish, confirm=again, on_event=told)  # fmt: skip
+            strategy = STRATEGIES[self.strategy](problem, self.seed)
+            return drive(problem, strategy, record, ready, trials, hours=hours, stop=wish, confirm=again,
+                         first=beginning(problem), on_event=told)  # fmt: skip
+
+
+def beginning(problem: Problem) -> tuple[Genotype, ...]:
+    """The network of a space that is nearest to the one it is laid around, which is good for something:
+    where a search begins, unless it is known not to fit.
+    """
+    space = problem.space
+    if space.start is None:
+        return ()
+    try:
+        start = space.canonical(space.genotype(space.start))
+    except UsageError:  # its options were struck out
+        return ()
+    fits = problem.costs is None or problem.reward.fits(problem.costs(start))
+    return (start,) if fits else ()
 
 
 def prepared(

@@ -119,7 +119,8 @@ def document(
     trials: Sequence[Trial],
     beside: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """search.json: what was searched and for what, every trial, the networks that no other beats, the best
+    """search.json: what was searched and for what, every trial, all networks in the order of what is to be
+    expected of them, those that no other beats, the best
     that fits and, apart from it, the best reward, and networks of the zoo that were tried alike.
 
     `hypervolume` is the share of what lies between no quality at the budget and all quality for nothing that
@@ -141,6 +142,10 @@ def document(
         "best_reward": _network(problem, rewarded[0]) if rewarded else None,
         "front": [_network(problem, networks[k]) for k in front(outcomes)],
         "hypervolume": hypervolume(outcomes, Outcome(0.0, (budget,))) / budget,
+        "networks": [
+            {"trials": list(one.trials), "quality": one.quality, "cost": one.cost, "rank": one.rank}
+            for one in sorted(networks, key=lambda one: one.rank)
+        ],
         "trials": [_trial(problem, trial) for trial in trials],
         "beside": [{"name": name, **facts} for name, facts in beside.items()],
     }

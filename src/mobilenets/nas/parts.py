@@ -4,8 +4,9 @@ space = composed("mine", seed, [Part((Decision("kernel", (3, 5)),), blocks), ...
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from itertools import product
 from typing import Any
@@ -18,6 +19,7 @@ from mobilenets.base.errors import UsageError, shown
 from mobilenets.nas.space import Decision, Genotype, Option, Places, Space, Stretch
 
 SIDE = 32  # at which choices are compared: whether two mean the same does not depend on it
+OTHER = 10.0  # how much blocks of different kinds differ, and one from none
 CHANNELS = 16  # of the input that blocks are counted for
 
 Options = tuple[Option, ...]
@@ -25,10 +27,13 @@ Options = tuple[Option, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """Some blocks in a row. `blocks` makes them of chosen options, for an input of so many channels."""
+    """Some blocks in a row. `blocks` makes them of chosen options, for an input of so many channels. `like`
+    are those of the seed that stand there.
+    """
 
     decisions: tuple[Decision, ...]
     blocks: Callable[[Options, int], tuple[Block, ...]]
+    like: tuple[Block, ...] = ()
 
 
 def composed(name: str, seed: Arch, parts: Sequence[Part]) -> Space:
@@ -72,7 +77,7 @@ def composed(name: str, seed: Arch, parts: Sequence[Part]) -> Space:
             found += local
         return found
 
-    return Space(name, decisions, build, simplify, seed, _places(parts))
+    return Space(name, decisions, build, simplify, seed, _places(parts), _start(parts))
 
 
 def parts_of(seed: Arch, kind: type[Block], part: Callable[[str, Sequence[Any]], Part]) -> Iterator[Part]:
@@ -84,7 +89,7 @@ def parts_of(seed: Arch, kind: type[Block], part: Callable[[str, Sequence[Any]],
             number += 1
             yield part(f"stage{number}", members)
         else:
-            yield Part((), partial(_fixed, tuple(members)))
+            yield Part((), partial(_fixed, tuple(members)), tuple(members))
 
 
 def _fixed(members: tuple[Block, ...], _: Options, channels: int) -> tuple[Block, ...]:
@@ -93,6 +98,44 @@ def _fixed(members: tuple[Block, ...], _: Options, channels: int) -> tuple[Block
     if isinstance(first, Inverted) and not first.expand:
         return (replace(first, hidden=channels), *members[1:])
     return members
+
+
+def _start(parts: Sequence[Part]) -> dict[str, Option] | None:
+    """The options whose blocks differ least from the seed's; None where a part does not know these."""
+    found: dict[str, Option] = {}
+    channels = 3
+    for part in parts:
+        if not part.like:
+            return None
+        options = _options(part, _nearest(part, channels))
+        found |= {one.name: option for one, option in zip(part.decisions, options, strict=True)}
+        channels = part.like[-1].out
+    return found
+
+
+def _nearest(part: Part, channels: int) -> Genotype:
+    """The choices that differ least from the seed, every decision in turn taken so, twice."""
+
+    def apart(local: Genotype) -> float:
+        """How far choices are from the seed."""
+        blocks = part.blocks(_options(part, local), channels)
+        return abs(len(blocks) - len(part.like)) * OTHER + sum(map(_difference, blocks, part.like))
+
+    best: Genotype = (0,) * len(part.decisions)
+    for _ in range(2):
+        for k, decision in enumerate(part.decisions):
+            best = min(((*best[:k], way, *best[k + 1 :]) for way in range(len(decision.options))), key=apart)
+    return best
+
+
+def _difference(one: Block, other: Block) -> float:
+    """How much two blocks differ: sizes by their ratio, what is no size by whether it does."""
+    if type(one) is not type(other):
+        return OTHER
+    pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in fields(one)]
+    return sum(
+        float(a != b) if isinstance(a, bool | str) else abs(math.log((1 + a) / (1 + b))) for a, b in pairs
+    )
 
 
 def _places(parts: Sequence[Part]) -> Places:

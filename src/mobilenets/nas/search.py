@@ -6,7 +6,7 @@ strategy the recorded trials in the order in which they ended, runs those under 
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Literal
 
@@ -35,15 +35,17 @@ def search(
     hours: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     confirm: Confirm | None = None,
+    first: Sequence[Genotype] = (),
     on_event: Callable[[Event, Trial], None] = lambda _, __: None,
     hopeless: int = HOPELESS,
 ) -> list[Trial]:
     """Have so many trials end, those of the record counted, and return them in the order in which they ended.
 
-    `strategy` and `confirm` are new: they are told what the record holds. `confirm`, where given, proposes in
-    the last part of the trials, or of the time. After `hours`, earlier sessions counted, nothing begins that
-    would probably end later; what runs is waited for. `on_event` hears
-    of a trial that is told from the record at the beginning, started, or ended, here or by another driver.
+    `strategy` and `confirm` are new: they are told what the record holds. `first` are tried before the
+    strategy is asked. `confirm`, where given, proposes in the last part of the trials, or of the time. After
+    `hours`, earlier sessions counted, nothing begins that would probably end later; what runs is waited for.
+    `on_event` hears of a trial that is told from the record at the beginning, started, or ended, here or by
+    another driver.
     Raises Interrupted once `stop` says so: what runs is left to whoever goes on. Raises SearchError when the
     first `hopeless` trials of a search fail, UsageError, StorageError.
     """
@@ -53,7 +55,7 @@ def search(
         raise UsageError(f"a search needs time, got {hours:g} hours")
     driver = _Driver(problem, strategy, record, pool, trials, confirm, on_event)
     driver.limit = None if hours is None else hours * 3600
-    driver.stop, driver.hopeless = stop, hopeless
+    driver.stop, driver.hopeless, driver.first = stop, hopeless, first
     driver.run()
     return record.ended
 
@@ -64,6 +66,7 @@ class _Driver:
     limit: float | None
     stop: Callable[[], bool]
     hopeless: int
+    first: Sequence[Genotype]
 
     def __init__(
         self,
@@ -138,8 +141,8 @@ class _Driver:
             if number >= self.trials:
                 return None
             pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
-            genotype = None
-            if self.confirm is not None and self._last_part(number):
+            genotype = self.first[number] if number < len(self.first) else None
+            if genotype is None and self.confirm is not None and self._last_part(number):
                 genotype = self.confirm.ask(number, pending)
             if genotype is None:
                 genotype = self.strategy.ask(number, pending)

@@ -74,7 +74,8 @@ class Space:
     `build` makes the network of chosen options, by the names of their decisions. `simplify` maps choices that
     lower to the same operations to one of them; without it all are taken for different. `seed` is the network
     that the space is laid around, where there is one. `places` tells which blocks of different networks stand
-    at the same place, for those who share weights between them.
+    at the same place, for those who share weights between them. `start` names the options, if all are known,
+    that come nearest to the seed: where a search may begin.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Space:
     simplify: Callable[[Genotype], Genotype] = _as_it_is
     seed: Arch | None = None
     places: Places | None = field(default=None, compare=False)
+    start: Mapping[str, Option] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse an empty space, and names that occur twice. Raises UsageError."""

@@ -116,7 +116,11 @@ def at_resolutions(space: Space, sides: Sequence[int]) -> Space:
         return (*space.canonical(genotype[:last]), genotype[last])
 
     decisions = (*space.decisions, Decision("resolution", tuple(sides)))
-    return Space(space.name, decisions, build, simplify, space.seed, space.places)
+    start = None
+    if space.start and space.seed:
+        nearest = min(sides, key=lambda side: abs(side - space.seed.resolution))
+        start = {**space.start, "resolution": nearest}
+    return Space(space.name, decisions, build, simplify, space.seed, space.places, start)
 
 
 def dumps(space: Space, indent: int | None = None) -> str:
@@ -203,7 +207,7 @@ def _mnasnet_part(name: str, members: Sequence[Inverted]) -> Part:
         filters,
         layers,
     )
-    return Part(decisions, blocks)
+    return Part(decisions, blocks, tuple(members))
 
 
 def _v3_part(name: str, members: Sequence[Inverted]) -> Part:
@@ -233,7 +237,7 @@ def _v3_part(name: str, members: Sequence[Inverted]) -> Part:
          Decision(f"{name}.{index}.squeeze", (0, 1)))
         for index in range(most)
     ]  # fmt: skip
-    return Part((*stage, *(decision for block in own for decision in block)), blocks)
+    return Part((*stage, *(decision for block in own for decision in block)), blocks, tuple(members))
 
 
 def _v4_part(name: str, members: Sequence[Universal]) -> Part:
@@ -261,7 +265,7 @@ def _v4_part(name: str, members: Sequence[Universal]) -> Part:
          Decision(f"{name}.{index}.expansion", (2, 3, 4, 6)))
         for index in range(most)
     ]  # fmt: skip
-    return Part((*stage, *(decision for block in own for decision in block)), blocks)
+    return Part((*stage, *(decision for block in own for decision in block)), blocks, tuple(members))
 
 
 def _wider(seed: Arch, share: float) -> Arch:
