@@ -116,11 +116,10 @@ def at_resolutions(space: Space, sides: Sequence[int]) -> Space:
         return (*space.canonical(genotype[:last]), genotype[last])
 
     decisions = (*space.decisions, Decision("resolution", tuple(sides)))
-    start = None
-    if space.start and space.seed:
-        nearest = min(sides, key=lambda side: abs(side - space.seed.resolution))
-        start = {**space.start, "resolution": nearest}
-    return Space(space.name, decisions, build, simplify, space.seed, space.places, start)
+    seed, start = space.seed, space.start
+    if seed and start:
+        start = {**start, "resolution": min(sides, key=lambda side: abs(side - seed.resolution))}
+    return Space(space.name, decisions, build, simplify, seed, space.places, start)
 
 
 def dumps(space: Space, indent: int | None = None) -> str:
