@@ -124,7 +124,7 @@ def on_one_thread() -> None:
 
 def trained(text: str, data: Path, out: Path, seed: int, epochs: int) -> float:
     """Top-1 on the test images of a network given as JSON, after a training from scratch; done once."""
-    kept, arch = out.with_suffix(".json"), codec.loads(text)
+    kept, arch = out.parent / f"{out.name}.json", codec.loads(text)  # a name may hold a dot
     if not kept.exists():
         run = open_run(
             out, {"verb": "train", "data": str(data), "arch": arch.name, "epochs": epochs, "seed": seed}
