@@ -130,7 +130,7 @@ def judged(
         {
             "network": name,
             "median_ms": ms,
-            "top1": trained(codec.dumps(arch), data, home / name.replace(" ", "-"), given.seed, given.epochs),
+            "top1": trained(codec.dumps(arch), data, home, given.seed, given.epochs),
             "macs": cost(arch).macs,
             "params": cost(arch).params,
             "arch": codec.encode(arch),
