@@ -2,7 +2,7 @@
 
     python benchmarks/search_vs_zoo.py [--hours 1] [--seeds 0 1 2] [--epochs 40] [--search-seed 0] [--docs]
 
-`mobilenets search` looks in the `v3` space around V3-Small at 64 pixels for networks that take no longer in
+`mobilenets search` looks in the `v3_strides` space around V3-Small at 64 pixels for networks that take no longer in
 LiteRT, on one thread, than the slowest of V3-Small, V2 0.5 and MnasNet-Small; trials are of 6 epochs, in two
 workers. Beside each of the three stands that network of the search of which most is to be expected among
 those that take less by the table. The data are the first 500 training images of each CIFAR-10 class. All are
@@ -92,7 +92,7 @@ def main() -> None:
 def searched(budget: float, data: Path, out: Path, given: argparse.Namespace) -> dict[str, Any]:
     """The search below a latency in ms: how many trials it had, and how long they took."""
     found = search(
-        data, space="v3", resolution=SIDE, budget=f"{budget:.6f}ms", target=TARGET, trials=1000,
+        data, space="v3_strides", resolution=SIDE, budget=f"{budget:.6f}ms", target=TARGET, trials=1000,
         hours=TRIALS * given.hours, proxy_epochs=6, workers=WORKERS, beside="", seed=given.search_seed,
         settings={"epochs": 1}, out=out,  # trainings in full are ours
     )  # fmt: skip

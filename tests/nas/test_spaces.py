@@ -91,11 +91,24 @@ def test_mnasnets_space_holds_v2_and_its_words_mean_what_they_say():
     assert [(block.out, block.squeeze) for block in squeezed] == [(80, 8), (80, 20), (80, 20), (80, 20)]
 
 
+def test_strides_can_be_chosen_where_the_seed_has_any():
+    space = space_around("v3_strides", find("mobilenet_v3_small", None, 64))
+    names = [one.name for one in space.decisions if one.name.endswith("stride")]
+    assert names == [f"stage{k}.stride" for k in (1, 2, 3, 5)]
+    sides = {}
+    for name, option in ((None, None), *((name, 1) for name in names)):
+        layers = lower(space.build({**space.start, name: option} if name else space.start))
+        sides[name] = [layer.side for layer in layers[:-1]]
+    assert sides[None] == [layer.side for layer in lower(space.seed)[:-1]]
+    assert sides["stage5.stride"] == [*sides[None][:9], 4, 4, 4, 4]
+    assert sides["stage1.stride"] == [32, 32, *(2 * side for side in sides[None][2:])]
+
+
 @pytest.mark.parametrize(
     ("name", "home", "exact"),
     [("mnasnet", "mobilenet_v2", True), ("v4", "mobilenet_v4_conv_small", True),
      ("mnasnet", "mnasnet_small", False), ("v3", "mobilenet_v3_small", False),
-     ("v3", "mobilenet_v3_large", False)],
+     ("v3", "mobilenet_v3_large", False), ("v3_strides", "mobilenet_v3_small", False)],
 )  # fmt: skip
 def test_a_search_can_begin_at_the_seed(name, home, exact):
     """By options where the space holds it; V3's expansions are no whole numbers everywhere."""

@@ -16,8 +16,8 @@ def search(
         str,
         typer.Option(
             metavar="SPACE",
-            help="What to choose from: mnasnet, v3, v4, width, resolution, a .json file of one of these, or "
-            "a .py file that calls a Space `space`.",
+            help="What to choose from: mnasnet, v3, v3_strides, v4, width, resolution, a .json file of one "
+            "of these, or a .py file that calls a Space `space`.",
         ),
     ] = "mnasnet",
     model: Annotated[

@@ -50,6 +50,13 @@ def v3(seed: Arch) -> Space:
     return _laid("v3", seed, Inverted, _v3_part)
 
 
+def v3_strides(seed: Arch) -> Space:
+    """`v3` in which every stage that halves its maps may also leave them: what was drawn for 224 pixels has
+    maps of 2 x 2 at 64, on which a runtime waits for the weights. Raises UsageError as `v3`.
+    """
+    return _laid("v3_strides", seed, Inverted, partial(_v3_part, striding=True))
+
+
 def v4(seed: Arch) -> Space:
     """MobileNetV4's second search (arXiv 2404.10518, section 5) and its first in one: for every block which
     depthwise layers it has, before and after the expansion, and how far it expands; for every stage filters
@@ -79,12 +86,20 @@ def resolution(seed: Arch) -> Space:
 
 
 SPACES: Mapping[str, Callable[[Arch], Space]] = MappingProxyType(
-    {"mnasnet": mnasnet, "v3": v3, "v4": v4, "width": width, "resolution": resolution}
+    {
+        "mnasnet": mnasnet,
+        "v3": v3,
+        "v3_strides": v3_strides,
+        "v4": v4,
+        "width": width,
+        "resolution": resolution,
+    }
 )
 HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "mnasnet": ("mobilenet_v2", "mnasnet_small"),
         "v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
+        "v3_strides": ("mobilenet_v3_small", "mobilenet_v3_large"),
         "v4": ("mobilenet_v4_conv_small",),
     }
 )
@@ -209,34 +224,41 @@ def _mnasnet_part(name: str, members: Sequence[Inverted]) -> Part:
     return Part(decisions, blocks, tuple(members))
 
 
-def _v3_part(name: str, members: Sequence[Inverted]) -> Part:
-    """A stage of V3's kind: every block has its own kernel, expansion and squeeze-and-excitation."""
+def _v3_part(name: str, members: Sequence[Inverted], striding: bool = False) -> Part:
+    """A stage of V3's kind: every block has its own kernel, expansion and squeeze-and-excitation; if
+    `striding`, the stage has its stride.
+    """
     first = members[0]
+    strides = (1, first.stride) if striding and first.stride > 1 else (first.stride,)
     stage = (*_stage(name, members), Decision(f"{name}.activation", ("relu", "hardswish")))
     most = int(stage[1].options[-1])
-
-    def blocks(options: Options, channels: int) -> tuple[Block, ...]:
-        """The blocks that are there."""
-        filters, layers, activation = options[:3]
-        found = []
-        for index in range(int(layers)):
-            kernel, expansion, squeeze = options[3 + 3 * index : 6 + 3 * index]
-            cin, stride = (int(filters), 1) if index else (channels, first.stride)
-            hidden = cin * int(expansion)
-            found.append(Inverted(
-                int(kernel), hidden, int(filters), stride, cast("Any", activation),
-                squeeze=make_divisible(hidden / 4) if squeeze else 0, expand=expansion != 1,
-                gate=first.gate, squeeze_activation=first.squeeze_activation,
-            ))  # fmt: skip
-        return tuple(found)
-
     own = [
         (Decision(f"{name}.{index}.kernel", (3, 5, 7)),
          Decision(f"{name}.{index}.expansion", (1, 2, 3, 4, 5, 6)),
          Decision(f"{name}.{index}.squeeze", (0, 1)))
         for index in range(most)
     ]  # fmt: skip
-    return Part((*stage, *(decision for block in own for decision in block)), blocks, tuple(members))
+    decisions = (*stage, *(decision for block in own for decision in block))
+
+    def blocks(options: Options, channels: int) -> tuple[Block, ...]:
+        """The blocks that are there."""
+        filters, layers, activation = options[:3]
+        stride = int(options[-1]) if len(strides) > 1 else first.stride
+        found = []
+        for index in range(int(layers)):
+            kernel, expansion, squeeze = options[3 + 3 * index : 6 + 3 * index]
+            cin, step = (int(filters), 1) if index else (channels, stride)
+            hidden = cin * int(expansion)
+            found.append(Inverted(
+                int(kernel), hidden, int(filters), step, cast("Any", activation),
+                squeeze=make_divisible(hidden / 4) if squeeze else 0, expand=expansion != 1,
+                gate=first.gate, squeeze_activation=first.squeeze_activation,
+            ))  # fmt: skip
+        return tuple(found)
+
+    if len(strides) > 1:
+        decisions = (*decisions, Decision(f"{name}.stride", strides))
+    return Part(decisions, blocks, tuple(members))
 
 
 def _v4_part(name: str, members: Sequence[Universal]) -> Part:
