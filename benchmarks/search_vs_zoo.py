@@ -2,10 +2,11 @@
 
     python benchmarks/search_vs_zoo.py [--hours 1] [--seeds 0 1 2] [--epochs 40] [--search-seed 0] [--docs]
 
-`mobilenets search` looks in the `v3_strides` space around V3-Small at 64 pixels for networks that take no longer in
-LiteRT, on one thread, than the slowest of V3-Small, V2 0.5 and MnasNet-Small; trials are of 6 epochs, in two
-workers. Beside each of the three stands that network of the search of which most is to be expected among
-those that take less by the table. The data are the first 500 training images of each CIFAR-10 class. All are
+`mobilenets search` looks in the `v3_strides` space around V3-Small at 64 pixels for networks that take no
+longer in LiteRT, on one thread, than the slowest of V3-Small, V2 0.5 and MnasNet-Small; trials are of 6
+epochs, in two workers. Beside each of the three stands that network of the search of which most is to be
+expected among those that take less by the table. The data are the first 500 training images of each CIFAR-10
+class. All are
 trained from scratch by the same recipe for --epochs, with each seed, and judged on the first 200 test images
 of each class; all latencies are measured in turns.
 `ahead_points` is the difference of the mean top-1, `standard_error` the pooled one; the search is `ahead`
