@@ -281,7 +281,7 @@ def test_every_trial_measured(shapes, tmp_path):
     document = read_json(Run(tmp_path / "run").search)
     assert result["unit"] == document["unit"] == "ms"
     assert not (tmp_path / "run" / "table.json").exists()
-    trials = read_record(tmp_path / "run" / "search.db")
+    _, trials = read_record(tmp_path / "run" / "search.db")
     times = [measured([codec.loads(one.arch)], "litert:cpu:1")[0]["median_ms"] for one in trials]
     assert [one.outcome.costs for one in trials] == [(ms,) for ms in times]
     (chosen,) = read_json(Run(tmp_path / "run").finalists)["chosen"]
