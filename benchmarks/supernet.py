@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
+from mobilenets.base.console import say
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import Run, environment
 from mobilenets.jobs.resource import Price
@@ -78,15 +79,19 @@ def compared(given: argparse.Namespace) -> dict[str, Any]:
     training_s = kept(out / "training.json", lambda: _timed(lambda: trained(out, short, space, given.epochs)))
     shared = shared_weights(Run(out), short, space, given.epochs)
     chance = np.random.default_rng(given.seed)
-    rows = []
-    for number in range(given.networks):
-        genotype = space.canonical(space.sample(chance))
-        arch = space.arch(genotype)
-        row: dict[str, Any] = {"network": number, "macs": cost(arch).macs}
-        for name, judge in (("shared", shared), ("short", short)):
+    drawn = [space.canonical(space.sample(chance)) for _ in range(given.networks)]
+    archs = [space.arch(one) for one in drawn]
+    rows: list[dict[str, Any]] = [
+        {"network": number, "macs": cost(arch).macs} for number, arch in enumerate(archs)
+    ]
+    for name, judge in (("shared", shared), ("short", short)):  # what takes seconds before what takes minutes
+        for row, genotype, arch in zip(rows, drawn, archs, strict=True):
+            number = row["network"]
             work = partial(judged, judge, number, genotype, codec.dumps(arch), given.seed)
             row[name] = kept(out / f"{name}-{number:02d}.json", work)
-        rows.append(row)
+        tops = sorted(row[name]["top1"] for row in rows)
+        middle = tops[len(tops) // 2]
+        say(f"{name}: top-1 from {tops[0]:.3f} to {tops[-1]:.3f}, middle {middle:.3f}")
     return summary(given, rows, training_s["seconds"])
 
 
