@@ -51,8 +51,8 @@ def v3(seed: Arch) -> Space:
 
 
 def v3_strides(seed: Arch) -> Space:
-    """`v3` in which every stage that halves its maps may also leave them: what was drawn for 224 pixels has
-    maps of 2 x 2 at 64, on which a runtime waits for the weights. Raises UsageError as `v3`.
+    """`v3` in which every stage that halves its maps may also leave them as they are: what was drawn for 224
+    pixels ends in maps of 2 x 2 at 64. Raises UsageError as `v3`.
     """
     return _laid("v3_strides", seed, Inverted, partial(_v3_part, striding=True))
 
