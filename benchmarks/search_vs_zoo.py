@@ -6,9 +6,8 @@
 longer in LiteRT, on one thread, than the slowest of V3-Small, V2 0.5 and MnasNet-Small; trials are of 6
 epochs, in two workers. Beside each of the three stands that network of the search of which most is to be
 expected among those that take less by the table. The data are the first 500 training images of each CIFAR-10
-class. All are
-trained from scratch by the same recipe for --epochs, with each seed, and judged on the first 200 test images
-of each class; all latencies are measured in turns.
+class. All are trained from scratch by the same recipe for --epochs, with each seed, and judged on the first
+200 test images of each class; all latencies are measured in turns.
 `ahead_points` is the difference of the mean top-1, `standard_error` the pooled one; the search is `ahead`
 where the first is larger than the second and its network takes no longer. `search_minutes` is all of the
 search, its table too, up to the last trial.
@@ -24,7 +23,6 @@ import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, stdev
@@ -32,6 +30,7 @@ from typing import Any
 
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch.zoo import find
+from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import Run, environment, open_run
 from mobilenets.jobs.evaluate import evaluate
@@ -108,7 +107,11 @@ def searched(budget: float, data: Path, out: Path, given: argparse.Namespace) ->
 def beside(hunt: Path, limit: float) -> Arch:
     """Of a search's networks that take less than a limit in ms, that of which most is to be expected."""
     networks = read_json(Run(hunt).search)["networks"]
-    best = next(one for one in networks if one["cost"] <= limit)  # they come in that order
+    best = next((one for one in networks if one["cost"] <= limit), None)  # they come in that order
+    if best is None:
+        raise BudgetError(
+            f"no network of {hunt} takes less than {limit:.4g} ms; give the search more --hours"
+        )
     _, trials = read_record(hunt / "search.db")
     text = next(one.arch for one in trials if one.number == best["trials"][0])
     assert text is not None
@@ -146,9 +149,7 @@ def trained(text: str, data: Path, place: Path, seed: int, epochs: int) -> float
         found = read_data(data, None, seed)
         found.write(run)
         begun = time.monotonic()
-        train_in(
-            run, found.dataset, Plan(replace(arch), arch), "none", seed, {"epochs": epochs}, may_lack=False
-        )
+        train_in(run, found.dataset, Plan(arch, arch), "none", seed, {"epochs": epochs}, may_lack=False)
         scored = evaluate(out, data, split="test")
         write_json(kept, {"top1": scored["top1"], "n": scored["n"], "seconds": time.monotonic() - begun})
     return float(read_json(kept)["top1"])
