@@ -61,7 +61,12 @@ def search(
     weight: Annotated[
         float | None, typer.Option(metavar="W", help="Weight of the cost in the reward, below 0.")
     ] = None,
-    proxy_epochs: Annotated[int, typer.Option(metavar="N", help="Epochs of each trial.")] = 5,
+    proxy_epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Epochs of each trial; 5 if not given, 1 after weights that all share."
+        ),
+    ] = None,
     proxy_images: Annotated[
         int, typer.Option(metavar="N", help="Images that each trial is trained on; 0: all.")
     ] = 0,
@@ -103,8 +108,8 @@ def search(
         str,
         typer.Option(
             metavar="NAME",
-            help="How networks are tried: each by a training of its own (short), or all by weights that they "
-            "share, trained once before (supernet; classification only).",
+            help="How networks are tried: each trained from nothing (short), or from its part of weights "
+            "that all share, trained once before (supernet; classification only).",
         ),
     ] = "short",
     supernet_epochs: Annotated[

@@ -24,7 +24,7 @@ from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
-from mobilenets.jobs.supernet import check_evaluator, shared_weights
+from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.verify import verify
 from mobilenets.nas.databases import address
@@ -56,7 +56,7 @@ def search(
     strategy: str = DEFAULT,
     reward: str = "hard",
     weight: float | None = None,
-    proxy_epochs: int = EPOCHS,
+    proxy_epochs: int | None = None,
     proxy_images: int = 0,
     proxy_resolution: int = 0,
     proxy_val: float = VAL,
@@ -81,22 +81,24 @@ def search(
     `space` is a name (`nas.spaces.SPACES`), laid around `model` (with `width`, `resolution`, `dialect`); a
     .json file of one; a .py file that calls a `Space`, or a function from the model to one, `space`; or a
     `Space`. `budget` is as in `adapt`, shares being of the network that the space is laid around. Each of the
-    `trials` is trained on `proxy_images` of the train split (0: all) for `proxy_epochs` at
-    `proxy_resolution` (0: its own) and, where the data have no val split, judged on the share `proxy_val` of
-    each class, which the last training sees but for its own `val`; for at most so many `hours` in all, by so
-    many `workers` or, where `ray` is its address, on a cluster. `storage` is another place for the record: a
-    file, or postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders
-    again (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator` "supernet", weights
-    that the whole space shares are trained for `supernet_epochs` first, and each trial judges its part of
-    them; networks of the zoo have no part and are not tried beside. Latency is told by a table, `table` or
-    one that is built; if `direct`, every network is measured itself, which needs one worker. The best
-    `finalists` that fit are trained from nothing with `settings` and `teacher`; that which is best on the val
-    split is kept.
+    `trials` is trained on `proxy_images` of the train split (0: all) for `proxy_epochs` (5; 1 with shared
+    weights) at `proxy_resolution` (0: its own) and, where the data have no val split, judged on the share
+    `proxy_val` of each class, which the last training sees but for its own `val`; for at most so many `hours`
+    in all, by so many `workers` or, where `ray` is its address, on a cluster. `storage` is another place for
+    the record: a file, or postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries
+    the leaders again (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator`
+    "supernet", weights that the whole space shares are trained for `supernet_epochs` first, and each trial
+    begins with its part of them (`proxy_epochs` 0: judges it as it is); networks of the zoo have no part and
+    are not tried beside. Latency is told by a table, `table` or one that is built; if `direct`, every network
+    is measured itself, which needs one worker. The best `finalists` that fit are trained from nothing with
+    `settings` and `teacher`; that which is best on the val split is kept.
     `beside` names networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
     """
-    check_evaluator(evaluator, task, supernet_epochs)
+    if proxy_epochs is None:
+        proxy_epochs = EPOCHS if evaluator == "short" else TUNED
+    check_evaluator(evaluator, task, proxy_epochs, supernet_epochs)
     goal, zoo = parse_goal(budget), _listed(beside) if evaluator == "short" else ()
     asked = {
         "verb": "search", "data": str(data), "task": task, "space": described(space), "model": model,
@@ -127,9 +129,11 @@ def search(
     with marked(run, "measure"):
         hunt = prepared(run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset)
     with marked(run, "search"):
-        if evaluator == "supernet":  # its trials repeat exactly: there is nothing to confirm
+        if evaluator == "supernet":
             shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
-            hunt = replace(hunt, short=shared, confirm=False)
+            hunt = replace(
+                hunt, short=shared, confirm=confirm and proxy_epochs > 0
+            )  # else they repeat exactly
         announce(hunt, trials, hours, workers)
         tried = _tried(run, others, hunt.short, read_in.dataset)
         pool = pool_of(hunt.short, workers, ray)

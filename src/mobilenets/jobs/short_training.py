@@ -22,7 +22,9 @@ from mobilenets.nas.space import Genotype
 from mobilenets.nas.trial import Evaluation
 
 if TYPE_CHECKING:
+    from mobilenets.arch.card import Card
     from mobilenets.data.dataset import Dataset
+    from mobilenets.nn import Network
     from mobilenets.training.settings import Settings
 
 VAL = 0.2  # of each class, to judge by: between networks that are nearly as good, chance decides with fewer
@@ -55,13 +57,13 @@ class ShortTraining:
 
     def __post_init__(self) -> None:
         """Refuse what no training can be. Raises UsageError."""
-        if self.epochs < 1 or self.images < 0 or self.side < 0:
+        if min(self.epochs, self.images, self.side) < 0:
             raise UsageError(
-                f"a short training needs at least one epoch, and images and side from 0, got {self.epochs}, "
-                f"{self.images} and {self.side}"
+                "epochs, images and side of a trial must be at least 0, got "
+                f"{self.epochs}, {self.images} and {self.side}"
             )
 
-    def __call__(self, number: int, _: Genotype, arch: str | None, seed: int) -> Evaluation:
+    def __call__(self, number: int, genotype: Genotype, arch: str | None, seed: int) -> Evaluation:
         """The network's metric on the val split and its cost. Raises what training raises."""
         from mobilenets import training
         from mobilenets.tasks import get
@@ -70,10 +72,7 @@ class ShortTraining:
         found = codec.loads(arch)
         dataset = self.dataset()
         run = Run(self.folder / f"{number:05d}")
-        trained = found if self.side in (0, found.resolution) else at(found, self.side)
-        network, card = open_network(
-            Plan(trained, trained), dataset.labels, "none", seed, run, may_lack=False
-        )
+        network, card = self.opened(genotype, found, run, seed)
         settings, metric = self.chosen(dataset, card.task, seed), get(card.task).metric
         bars = self.bars(number) if self.prune else []
 
@@ -93,6 +92,15 @@ class ShortTraining:
             Outcome(result.metric, (self.price(found),)),
             {"params": counted.params, "macs": counted.macs, **reached},
         )
+
+    def opened(self, _: Genotype, arch: Arch, run: Run, seed: int) -> "tuple[Network, Card]":
+        """A network as its training begins, and its card."""
+        trained = self.shown(arch)
+        return open_network(Plan(trained, trained), self.dataset().labels, "none", seed, run, may_lack=False)
+
+    def shown(self, arch: Arch) -> Arch:
+        """A network at the resolution of trials."""
+        return at(arch, self.side) if self.side else arch
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -145,7 +153,7 @@ class ShortTraining:
 
         from mobilenets.nn import build
 
-        network = build(at(arch, self.side) if self.side else arch).train()
+        network = build(self.shown(arch)).train()
         x = torch.randn(BATCH, 3, network.arch.resolution, network.arch.resolution)
         times = []
         for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""How a search tries a network without training it: with its part of weights that the whole space shares."""
+"""How a search tries a network that begins with its part of weights which the whole space shares."""
 
 import time
 from dataclasses import dataclass, field
@@ -21,11 +21,13 @@ from mobilenets.nas.space import Decision, Genotype, Places, Space
 from mobilenets.nas.trial import Evaluation
 
 if TYPE_CHECKING:
+    from mobilenets.arch.card import Card
     from mobilenets.nn import Network
     from mobilenets.nn.shared import Shared
 
 EVALUATORS = ("short", "supernet")
 EPOCHS = 30  # of the shared weights
+TUNED = 1  # epochs of a network's own after that
 CALIBRATION = 512  # training images from which batch norms take their statistics
 FOLDER = "supernet"  # of a run
 
@@ -34,25 +36,25 @@ FOLDER = "supernet"  # of a run
 class SharedWeights(ShortTraining):
     """Tries networks of a space by their part of the shared weights in a file; any process can have it.
 
-    `epochs`, `images` and `side` are those of the training of these weights. Two trials of one network give
-    the same.
+    Each is trained from there for `epochs`, on the terms of a short training. With none it is judged as it
+    is, its batch norms made right; two trials of one network then give the same. `taught` is for how many
+    epochs the shared weights were trained.
     """
 
     decisions: tuple[Decision, ...] = ()
     places: Places = field(default_factory=lambda: Places(()))
     weights: Path = Path()
+    taught: int = EPOCHS
 
-    def __call__(self, number: int, genotype: Genotype, arch: str | None, seed: int) -> Evaluation:  # noqa: ARG002 - nothing is random
-        """The network's metric on the val split and its cost. Raises what reading raises, UsageError."""
-        from mobilenets.nn.shared import Candidate
+    def __call__(self, number: int, genotype: Genotype, arch: str | None, seed: int) -> Evaluation:
+        """The network's metric on the val split and its cost. Raises what training raises, UsageError."""
+        if self.epochs:
+            return super().__call__(number, genotype, arch, seed)
         from mobilenets.training.supernet import recalibrate
 
         assert arch is not None  # every network of a space with places can be built
         found, dataset = codec.loads(arch), self.dataset()
-        values = {one.name: one.options[k] for one, k in zip(self.decisions, genotype, strict=True)}
-        shown = at(found, self.side) if self.side else found
-        network = _shared(self.weights).network(Candidate(shown, self.places(values)))
-        card = fresh_card(shown, dataset.labels)
+        network, card = self.opened(genotype, found, Run(self.folder), seed)
         step = max(1, len(dataset.train) // CALIBRATION)
         recalibrate(network, dataset.train[::step][:CALIBRATION], card)
         metric, loss = judged(network, card, dataset)
@@ -62,27 +64,38 @@ class SharedWeights(ShortTraining):
             {"params": counted.params, "macs": counted.macs, "loss": loss},
         )
 
+    def opened(self, genotype: Genotype, arch: Arch, run: Run, seed: int) -> "tuple[Network, Card]":  # noqa: ARG002 - nothing is random
+        """The network's part of the shared weights, and its card. Raises UsageError."""
+        from mobilenets.nn.shared import Candidate
+
+        values = {one.name: one.options[k] for one, k in zip(self.decisions, genotype, strict=True)}
+        shown = self.shown(arch)
+        network = _shared(self.weights).network(Candidate(shown, self.places(values)))
+        return network, fresh_card(shown, self.dataset().labels)
+
     @property
     def terms(self) -> dict[str, Any]:
         """What makes its trials these and no others."""
-        return {**super().terms, "evaluator": "supernet"}
+        return {**super().terms, "evaluator": "supernet", "taught": self.taught}
 
     @property
     def kind(self) -> str:
         """What is done in a trial."""
-        return "a trial with shared weights"
+        tuned = f" and {self.epochs} epochs" if self.epochs else ""
+        return f"a trial with shared weights{tuned}"
 
     def seconds(self, arch: Arch) -> float:
-        """About how long a trial takes here, from a few passes forwards."""
+        """About how long a trial takes here, from a few passes."""
+        if self.epochs:
+            return super().seconds(arch)
         import torch
 
         from mobilenets.nn import build
 
-        network = build(at(arch, self.side) if self.side else arch).eval()
-        dataset = self.dataset()
-        shown = len(dataset.val) + min(CALIBRATION, len(dataset.train))
+        network, dataset = build(self.shown(arch)).eval(), self.dataset()
+        judged_on = len(dataset.val) + min(CALIBRATION, len(dataset.train))
         with torch.no_grad():
-            return _fastest(network) * shown
+            return _fastest(network) * judged_on
 
 
 def shared_weights(run: Run, short: ShortTraining, space: Space, epochs: int) -> SharedWeights:
@@ -113,13 +126,13 @@ def shared_weights(run: Run, short: ShortTraining, space: Space, epochs: int) ->
         train_shared(Shared.of(sandwich.all()), sandwich, dataset, card, settings, own)
     assert space.places is not None
     return SharedWeights(
-        short.material, short.price, short.folder, epochs, short.images, short.side, short.settings,
-        decisions=space.decisions, places=space.places, weights=own.weights,
+        short.material, short.price, short.folder, short.epochs, short.images, short.side, short.settings,
+        short.prune, decisions=space.decisions, places=space.places, weights=own.weights, taught=epochs,
     )  # fmt: skip
 
 
-def check_evaluator(evaluator: str, task: str, epochs: int) -> None:
-    """Raise UnknownName or UsageError for an evaluator that there is not, or not for this task."""
+def check_evaluator(evaluator: str, task: str, proxy_epochs: int, epochs: int) -> None:
+    """Raise UnknownName or UsageError for an evaluator that there is not, not for this task, or not so."""
     if evaluator not in EVALUATORS:
         raise UnknownName("evaluator", evaluator, EVALUATORS)
     if evaluator == "supernet" and task != "classify":
@@ -128,6 +141,8 @@ def check_evaluator(evaluator: str, task: str, epochs: int) -> None:
         )
     if epochs < 1:
         raise UsageError(f"the supernet needs at least one epoch, got {epochs}")
+    if proxy_epochs < 1 and evaluator == "short":
+        raise UsageError(f"a short training needs at least one epoch, got {proxy_epochs}")
 
 
 @lru_cache(maxsize=1)

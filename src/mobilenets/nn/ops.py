@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from mobilenets.arch.lower import Layer, Op, OpActivation
 from mobilenets.arch.spec import Dialect
+from mobilenets.nn.depthwise import Depthwise
 
 
 def activation(kind: OpActivation) -> nn.Module:
@@ -46,7 +47,9 @@ class SameConv(nn.Conv2d):
 def convolution(op: Op, dialect: Dialect) -> nn.Conv2d:
     """The bare convolution of an operation, padded as the dialect says."""
     same = dialect.padding == "same"
-    kind = SameConv if same and op.stride > 1 else nn.Conv2d  # at stride 1 both paddings agree
+    kind: type[nn.Conv2d] = Depthwise if op.groups == op.cin == op.cout > 1 else nn.Conv2d
+    if same and op.stride > 1:  # at stride 1 both paddings agree
+        kind = SameConv
     padding = 0 if kind is SameConv else (op.kernel - 1) // 2 * op.dilation
     return kind(op.cin, op.cout, op.kernel, op.stride, padding, op.dilation, op.groups, op.bias)
 

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mobilenets.nn import Network
 
@@ -25,14 +26,16 @@ class Average:
     @torch.no_grad()
     def update(self, network: nn.Module, n: int) -> None:
         """Take in the weights after the update number `n`, counted from 1."""
-        rest = 1 - min(self.decay, (1 + n) / (4 + n))
-        for mean, value in zip(_tensors(self.network), _tensors(network), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, rest)
-            else:
+        decay = min(self.decay, (1 + n) / (4 + n))
+        means, values = _tensors(self.network), _tensors(network)
+        for mean, value in zip(means, values, strict=True):
+            if not mean.is_floating_point():
                 mean.copy_(value)
+        numbers = [k for k, mean in enumerate(means) if mean.is_floating_point()]
+        blend = get_ema_multi_avg_fn(decay)
+        blend([means[k] for k in numbers], [values[k] for k in numbers], n)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
     """Everything learned or counted, in a fixed order."""
-    return list(network.state_dict().values())
+    return [*network.parameters(), *network.buffers()]

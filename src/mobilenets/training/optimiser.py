@@ -50,7 +50,7 @@ def build_optimiser(network: Network, criterion: nn.Module, settings: Settings) 
     parameters = groups(network, criterion, settings)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=settings.lr, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(parameters, lr=settings.lr)
+    return torch.optim.AdamW(parameters, lr=settings.lr, fused=True)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
