@@ -3,9 +3,9 @@
     python benchmarks/search_vs_zoo.py [--hours 1] [--seeds 0 1 2] [--epochs 40] [--search-seed 0] [--docs]
 
 `mobilenets search` looks in the `v3_strides` space around V3-Small at 64 pixels for networks that take no
-longer in LiteRT, on one thread, than the slowest of V3-Small, V2 0.5 and MnasNet-Small; trials are of 6
-epochs, in two workers. Beside each of the three stands that network of the search of which most is to be
-expected among those that take less by the table. The data are the first 500 training images of each CIFAR-10
+longer in LiteRT, on one thread, than V3-Small, the most accurate of V3-Small, V2 0.5 and MnasNet-Small as
+published; trials are of 6 epochs, in two workers. Beside each of the three stands that network of the search
+of which most is to be expected among those that take less by the table. The data are the first 500 training images of each CIFAR-10
 class. All are trained from scratch by the same recipe for --epochs, with each seed, and judged on the first
 200 test images of each class; all latencies are measured in turns.
 `ahead_points` is the difference of the mean top-1, `standard_error` the pooled one; the search is `ahead`
@@ -48,6 +48,7 @@ RESULTS = HERE / "results" / "search_vs_zoo.jsonl"
 DOCS = HERE.parent / "docs" / "search_vs_zoo.json"
 TARGET, SIDE = "litert:cpu:1", 64
 ZOO = {"mobilenet_v3_small": 1.0, "mobilenet_v2": 0.5, "mnasnet_small": 1.0}
+MARK = "mobilenet_v3_small"  # the most accurate of them, as published
 SPARE = 0.98  # of a latency is searched for: what the table says is a per cent or two off
 TRIALS = 0.94  # of the hours are for trials, the rest for the table and for the trials that run when they end
 WORKERS = 2
@@ -69,7 +70,7 @@ def main() -> None:
     zoo = {f"{name} {width:g}": edit.classes(find(name, width, SIDE), 10) for name, width in ZOO.items()}
     times = [float(row["median_ms"]) for row in measured(list(zoo.values()), TARGET)]
     hunt = home / f"search-vs-zoo-{given.hours:g}-{given.search_seed}"
-    found = searched(SPARE * max(times), data, hunt, given)
+    found = searched(SPARE * times[list(ZOO).index(MARK)], data, hunt, given)
     pairs = {
         name: (arch, beside(hunt, SPARE * ms)) for (name, arch), ms in zip(zoo.items(), times, strict=True)
     }

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.arch import cost
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import UsageError
@@ -26,6 +25,8 @@ from mobilenets.nas.trial import Inline, Trial, Workers
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
+
+TIMED = 3  # of the first proposals, to tell what a trial takes
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,13 @@ def prepared(
 
 def announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> None:
     """Say what the search will cost before it begins."""
-    some = samples(hunt.problem.space, hunt.seed)
-    slowness = hunt.short.seconds(some[0]) / cost(some[0]).macs
-    each = slowness * mean(cost(arch).macs for arch in some)
+    strategy, space = STRATEGIES[hunt.strategy](hunt.problem, hunt.seed), hunt.problem.space
+    proposed = [space.arch(strategy.ask(number)) for number in range(TIMED)]
+    each = mean(hunt.short.seconds(arch) for arch in proposed)
     whole = each * trials / workers / 3600
-    size, budget = float(hunt.problem.space.size), hunt.problem.reward.targets[0]
+    size, budget = float(space.size), hunt.problem.reward.targets[0]
     say(
-        f"{size:.1g} networks in the space {hunt.problem.space.name}, budget {budget:.4g} "
+        f"{size:.1g} networks in the space {space.name}, budget {budget:.4g} "
         f"{hunt.short.price.unit}; {hunt.short.kind} takes about {each:.0f} s here, "
         f"{trials} trials {whole:.1f} h"
         + (f"; at most {hours:g} h are given, about {min(trials, round(trials * hours / whole))} trials"
