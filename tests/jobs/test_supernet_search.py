@@ -20,6 +20,7 @@ from mobilenets.jobs.supernet import shared_weights
 from mobilenets.nas import spaces
 from mobilenets.nas.record import read_record
 from mobilenets.nn import load_model
+from mobilenets.training.supernet import load_shared
 
 
 @pytest.mark.slow
@@ -28,6 +29,7 @@ def test_any_process_judges_a_network_by_its_part_and_always_alike(shapes, tmp_p
     seed = find("mobilenet_v2", 0.35, 32)
     space = spaces.space_around("mnasnet", replace(seed, blocks=seed.blocks[:5]))
     space = with_heads(space, "classify", short.dataset())
+    short = replace(short, epochs=0)
     tries = shared_weights(Run(tmp_path), short, space, 1)
     assert "weights for the whole space are trained first: 1 epochs of 4 networks" in capsys.readouterr().err
     genotype = tuple(0 for _ in space.decisions)
@@ -42,18 +44,29 @@ def test_any_process_judges_a_network_by_its_part_and_always_alike(shapes, tmp_p
     assert capsys.readouterr().err == ""
     assert tries.terms != short.terms
 
+    tuned = replace(tries, epochs=1, settings={"batch_size": 8})
+    network, _ = tuned.opened(genotype, arch, Run(tmp_path / "one"), 0)
+    place = next(iter(space.places(space.values(genotype))))
+    part = load_shared(tries.weights).get_parameter(f"{place}:conv/weight")
+    own = network.blocks[0].conv.weight
+    assert own.equal(part[: own.shape[0], : own.shape[1]])
+    trial = tuned(0, genotype, codec.dumps(arch), 0)
+    assert trial.metrics["epoch1"] == trial.outcome.quality
+    assert not (tuned.folder / "00000").exists()
+
 
 @pytest.mark.slow
-def test_a_search_with_shared_weights_ends_as_any_other(shapes, tmp_path):
+@pytest.mark.parametrize(("epochs", "told"), [(None, "epoch1"), (0, "loss")])
+def test_a_search_with_shared_weights_ends_as_any_other(epochs, told, shapes, tmp_path):
     out = tmp_path / "run"
     result = search(
         shapes, out=out, space="v3", model="mobilenet_v3_small", width=0.35, resolution=32, trials=3,
-        budget="1Mmacs", evaluator="supernet", supernet_epochs=1, strategy="random",
+        budget="1Mmacs", evaluator="supernet", supernet_epochs=1, proxy_epochs=epochs, strategy="random",
         settings={"epochs": 1, "batch_size": 8},
     )  # fmt: skip
     trials = read_record(out / "search.db")[1]
     assert [one.state for one in trials] == ["complete"] * 3
-    assert all("loss" in one.metrics and one.outcome.costs[0] <= 1e6 for one in trials)
+    assert all(told in one.metrics and one.outcome.costs[0] <= 1e6 for one in trials)
     assert read_json(Run(out).search)["beside"] == []
     assert cost(load_model(Run(out).weights)[0].arch).macs <= 1e6 == result["budget"]
 
@@ -63,6 +76,8 @@ def test_a_search_with_shared_weights_ends_as_any_other(shapes, tmp_path):
     [
         ({"evaluator": "hyper"}, UnknownName, "hyper"),
         ({"evaluator": "supernet", "task": "detect"}, UsageError, "use --evaluator short"),
+        ({"proxy_epochs": 0}, UsageError, "a short training needs at least one epoch, got 0"),
+        ({"evaluator": "supernet", "proxy_epochs": -1}, UsageError, "must be at least 0, got -1"),
         ({"supernet_epochs": 0}, UsageError, "the supernet needs at least one epoch, got 0"),
     ],
 )

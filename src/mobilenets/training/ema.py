@@ -32,7 +32,7 @@ class Average:
             if not mean.is_floating_point():
                 mean.copy_(value)
         numbers = [k for k, mean in enumerate(means) if mean.is_floating_point()]
-        blend = get_ema_multi_avg_fn(decay)
+        blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         blend([means[k] for k in numbers], [values[k] for k in numbers], n)
 
 

@@ -1,7 +1,9 @@
 """Training of weights that all networks of a space share: the sandwich rule with in-place distillation.
 
-Each step trains the largest network by the labels, and the smallest and some others by the answers that the
-largest gives to the same images (Yu and Huang 2019, arXiv 1903.05134; BigNAS, arXiv 2003.11142, section 3).
+Each step trains the largest network by the labels, and the smallest and some others by the labels and by the
+answers that the largest gives to the same images (Yu and Huang 2019, arXiv 1903.05134; BigNAS, arXiv
+2003.11142, section 3; the labels as in Once-for-all, arXiv 1908.09791, section 3: where steps are few, the
+largest has little to teach for long).
 """
 
 import math
@@ -183,7 +185,8 @@ def _step(lessons: Lessons, pixels: Tensor, targets: Any, progress: Progress) ->
     torch.autograd.backward(loss)
     softened = F.softmax(answers.detach() / TEMPERATURE, dim=1)
     for other in others:
-        torch.autograd.backward(imitation(shared(other, x), softened))
+        own = shared(other, x)
+        torch.autograd.backward(lessons.criterion(own, targets) + imitation(own, softened))
     norm = torch.nn.utils.clip_grad_norm_(shared.parameters(), settings.clip_norm or CLIP)
     value = float(loss.item())
     if not math.isfinite(value) or not math.isfinite(norm.item()):

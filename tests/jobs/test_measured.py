@@ -1,0 +1,45 @@
+"""Measuring again while times spread."""
+
+import pytest
+
+from mobilenets.arch.zoo import find
+from mobilenets.bench.record import timing_of
+from mobilenets.jobs.measured import measured
+from mobilenets.runtimes import parse_target
+
+TARGET = "litert:cpu:1"
+CALM, BUSY, BUSIER = (1.0, 1.0, 1.02, 1.03), (1.0, 1.5, 1.8, 2.5), (2.0, 3.0, 3.6, 5.0)
+
+
+@pytest.fixture
+def moments(monkeypatch, tmp_path):
+    """What the machine will be like, one measurement after another."""
+    coming = []
+
+    def told(files, target, *, seconds):
+        now = coming.pop(0)
+        return {name: timing_of(now, target, 1, {}) for name in files}
+
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    monkeypatch.setattr("mobilenets.jobs.measured._file", lambda *_: tmp_path)
+    monkeypatch.setattr("mobilenets.bench.measure_files", told)
+    return coming
+
+
+@pytest.mark.parametrize(
+    ("coming", "expected", "left", "warned"),
+    [
+        ([CALM, BUSY], CALM, 1, False),
+        ([BUSY, CALM, BUSIER], CALM, 1, False),
+        ([BUSIER, BUSY, BUSIER, CALM], BUSY, 1, True),
+    ],
+)
+def test_the_quickest_of_up_to_three_counts(coming, expected, left, warned, moments, capsys):
+    moments += coming
+    archs = [find("mobilenet_v3_small", 0.35, 32), find("mobilenet_v2", 0.35, 32)]
+    rows = measured(archs, TARGET)
+    wanted = timing_of(expected, parse_target(TARGET), 1, {})
+    assert [row["median_ms"] for row in rows] == [wanted.median_ms] * 2
+    assert len(moments) == left
+    assert ("something else is running there" in capsys.readouterr().err) == warned
+    assert measured(archs, TARGET) == rows, "it is kept"
