@@ -1,14 +1,19 @@
-"""Where records can lie: a SQLite file, or a database on a PostgreSQL server."""
+"""Where records can lie, a SQLite file or a database on a PostgreSQL server, and how they are opened."""
 
 import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mobilenets.base.errors import MissingPackage, UsageError, needs, shown
+from mobilenets.base.errors import MissingPackage, StorageError, UsageError, needs, shown
 
 KINDS = "give a file, or postgresql://USER:PASSWORD@HOST/DATABASE"
 PATIENCE = 60  # seconds to wait for another process that writes to the same file
 REACH = 10  # seconds to wait for a server
+Made = TypeVar("Made")
 
 
 def address(storage: str | Path) -> Any:
@@ -36,7 +41,52 @@ def place(url: Any) -> str:
     return str(url.set(drivername="postgresql").render_as_string(hide_password=True))
 
 
-def options(url: Any) -> dict[str, Any]:
+@contextmanager
+def storing(where: str) -> Iterator[None]:
+    """Turn whatever a database refuses into one line. Raises StorageError."""
+    with needs("optuna", "search"):
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, OSError, RuntimeError, AssertionError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", None) or cause or type(error).__name__)
+        raise StorageError(
+            f"the record in {where} cannot be used: {' '.join(reason.split())}; what it holds stays; "
+            "put that right, then run the same command again to go on"
+        ) from error
+
+
+def opened_at(url: Any) -> tuple[Any, Any]:
+    """Optuna's storage, which remembers what ended, and the engine below. Raises MissingPackage."""
+    with needs("optuna", "search"):
+        import optuna
+        from optuna.storages import RDBStorage, get_storage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    text = url.render_as_string(hide_password=False)
+    storage = tried_again(partial(RDBStorage, text, _options(url)))
+    return get_storage(storage), storage.engine
+
+
+def tried_again(make: Callable[[], Made]) -> Made:
+    """What makes tables, tried again where it finds them half made, as by another driver at this moment."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+
+    for late in range(5):
+        try:
+            return make()
+        except (SQLAlchemyError, AssertionError) as error:
+            half = isinstance(error, IntegrityError | ProgrammingError | AssertionError)
+            if not half and "already exists" not in str(error):
+                raise
+            time.sleep(0.1 * 2**late)
+    return make()
+
+
+def _options(url: Any) -> dict[str, Any]:
     """How an engine for the URL is made."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": PATIENCE, "factory": _File}}

@@ -6,18 +6,18 @@ that Optuna's own tools read it. A trial has ended once its attribute `ended` is
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
-from mobilenets.base.errors import ConfigMismatch, RunError, StorageError, needs, shown
+from mobilenets.base.errors import ConfigMismatch, RunError, shown
 from mobilenets.nas.attributes import attributes, read_trial, with_result
-from mobilenets.nas.databases import address, options, place
+from mobilenets.nas.databases import address, opened_at, place, storing, tried_again
 from mobilenets.nas.leases import Leases
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem
@@ -25,7 +25,6 @@ from mobilenets.nas.trial import Done, Trial
 
 NAME = "search"
 LEASE = 60.0  # seconds after which a driver on another machine that gives no sign of life is taken for dead
-Made = TypeVar("Made")
 TAKEN = 10  # drivers that may die over a trial
 IDENTITY = "search"  # the study's attribute that says what search it is
 
@@ -71,8 +70,8 @@ class Record:
         self._order: list[int] = []
         self._held: set[int] = set()
         with storing(self.place):
-            self._storage, self._engine = _opened(url)
-            self._leases = _first(partial(Leases, self._engine, lease))
+            self._storage, self._engine = opened_at(url)
+            self._leases = tried_again(partial(Leases, self._engine, lease))
             self._study = _study(self._storage, name)
         with self._locked():
             self._identify()
@@ -244,60 +243,15 @@ def read_record(storage: str | Path, name: str = NAME) -> tuple[dict[str, Any], 
     if url.get_backend_name() == "sqlite" and not Path(url.database).exists():
         raise RunError(missing)
     with storing(place(url)):
-        opened, engine = _opened(url)
+        there, engine = opened_at(url)
         try:
-            study = opened.get_study_id_from_name(name)
-            known = opened.get_study_user_attrs(study)[IDENTITY]
+            study = there.get_study_id_from_name(name)
+            known = there.get_study_user_attrs(study)[IDENTITY]
         except KeyError:
             raise RunError(missing) from None
-        trials = [read_trial(one, known) for one in opened.get_all_trials(study)]
+        trials = [read_trial(one, known) for one in there.get_all_trials(study)]
         engine.dispose()
     return known, trials
-
-
-@contextmanager
-def storing(where: str) -> Iterator[None]:
-    """Turn whatever a database refuses into one line. Raises StorageError."""
-    with needs("optuna", "search"):
-        from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError, OSError, RuntimeError, AssertionError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
-        reason = str(getattr(cause, "orig", None) or cause or type(error).__name__)
-        raise StorageError(
-            f"the record in {where} cannot be used: {' '.join(reason.split())}; what it holds stays; "
-            "put that right, then run the same command again to go on"
-        ) from error
-
-
-def _opened(url: Any) -> tuple[Any, Any]:
-    """Optuna's storage, which remembers what ended, and the engine below. Raises MissingPackage."""
-    with needs("optuna", "search"):
-        import optuna
-        from optuna.storages import RDBStorage, get_storage
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    text = url.render_as_string(hide_password=False)
-    storage = _first(partial(RDBStorage, text, options(url)))
-    return get_storage(storage), storage.engine
-
-
-def _first(make: Callable[[], Made]) -> Made:
-    """What makes tables, tried again where it finds them half made, as by another driver at this moment."""
-    from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
-
-    for late in range(5):
-        try:
-            return make()
-        except (SQLAlchemyError, AssertionError) as error:
-            half = isinstance(error, IntegrityError | ProgrammingError | AssertionError)
-            if not half and "already exists" not in str(error):
-                raise
-            time.sleep(0.1 * 2**late)
-    return make()
 
 
 def _study(storage: Any, name: str) -> int:
