@@ -118,3 +118,9 @@ def test_settings_join_flags_and_assignments():
 def test_bad_settings_are_refused(assignment):
     with pytest.raises(UsageError, match=r"ema|=3|epochs"):
         collect([assignment], epochs=3)
+
+
+def test_what_a_run_found_is_no_option(called, config):
+    path = config("verb: predict\nmodel: runs/x\nimages: [a.jpg]\nspace_sha256: 12ab\ntask: classify\n")
+    assert main(["predict", "--config", path]) == 0
+    assert called[0][0][0] == "runs/x"

@@ -136,3 +136,16 @@ def test_an_image_that_cannot_be_decoded_is_named(home, paths, limit):
     with pytest.raises(DataError, match=r"5\.png cannot be read"):
         build_cache(paths, RECORD, limit_bytes=limit)
     assert not home.exists() or list(home.iterdir()) == []
+
+
+def test_what_was_decoded_is_held_for_the_next_training(home, paths, monkeypatch):
+    first = build_cache(paths, RECORD)
+    assert build_cache(paths, RECORD) is first
+    assert build_cache(paths[1:], RECORD) is not first
+    Image.new("RGB", (50, 60), "red").save(paths[0])
+    changed = build_cache(paths, RECORD)
+    assert same(changed, expected(paths))
+    monkeypatch.setattr(room, "HELD", changed.buffer.nbytes + 1)
+    again = build_cache(paths[2:], RECORD)
+    assert build_cache(paths[2:], RECORD) is again
+    assert build_cache(paths, RECORD) is not changed, "it went when another came"

@@ -110,6 +110,11 @@ def test_a_corrupt_image_among_good_ones_is_skipped(fitted, shapes, tmp_path):
     (tmp_path / "08.png").write_bytes(b"")
     with pytest.raises(DataError, match="2 of 30 images cannot be read"):
         predict(out, tmp_path)
+    (tmp_path / "08.png").unlink()
+    (tmp_path / "__MACOSX").mkdir()
+    for name in ("__MACOSX/09.png", ".10.png"):
+        (tmp_path / name).write_bytes(b"what systems leave behind")
+    assert len(predict(out, tmp_path)["predictions"]) == 28
 
 
 def test_benchmark_states_its_terms(fitted):
@@ -117,6 +122,8 @@ def test_benchmark_states_its_terms(fitted):
     names = [str(out), "mobilenet_v3_small"]
     with pytest.raises(UsageError, match="already says"):
         evaluate(out, "signs", width=0.5)
+    with pytest.raises(UsageError, match="already says its --resolution"):
+        benchmark(names[0], resolution=32)
     rows = benchmark(names, width=0.35, resolution=32, seconds=0.3)["results"]
     assert [row["model"] for row in rows] == names
     for row in rows:

@@ -1,12 +1,17 @@
 """`search` on a few drawn shapes, by MACs; by a measured table, in workers and killed where marked slow."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
+from math import inf
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from mobilenets.arch import codec, cost
@@ -20,6 +25,7 @@ from mobilenets.jobs.measured import measured
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
+from mobilenets.jobs.searched_space import priced, samples, with_heads
 from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.nas import spaces
 from mobilenets.nas.record import read_record
@@ -118,6 +124,50 @@ def test_a_second_call_repeats_nothing_and_other_terms_are_refused(searched, sha
         search(shapes, out=out, **ASKED | {"strategy": "local"})
 
 
+def test_its_config_makes_it_again(searched, capsys):
+    out, result = searched
+    words = ["search", "--config", str(out / "config.yaml"), "--trials", "4", "--out", str(out), "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == result
+
+
+def test_other_images_are_refused(searched, shapes, tmp_path):
+    """What was tried was tried on those that were there."""
+    out, data = tmp_path / "run", tmp_path / "shapes"
+    shutil.copytree(searched[0], out)
+    shutil.copytree(shapes, data)
+    text = (out / "config.yaml").read_text().replace(str(shapes), str(data))
+    (out / "config.yaml").write_text(text)
+    next((data / "train").rglob("*.png")).unlink()
+    with pytest.raises(ConfigMismatch, match=r"are not those that .* began with; use another --out"):
+        search(data, out=out, **ASKED)
+    assert read_json(Run(out).dataset) == read_json(Run(searched[0]).dataset)
+
+
+def test_the_budget_is_settled_once(shapes, tmp_path, monkeypatch):
+    """A share is of what was measured at the beginning, whatever a later measurement says."""
+    asked = ASKED | {"budget": "60%macs", "beside": "", "finalists": 1, "trials": 1}
+    first = search(shapes, out=tmp_path / "run", **asked)
+    monkeypatch.setattr("mobilenets.jobs.hunt.Goal.of", lambda *_: 1.0)
+    second = search(shapes, out=tmp_path / "run", **asked | {"trials": 2})
+    assert first["budget"] == second["budget"] == read_json(tmp_path / "run" / "start.json")["budget"]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("mnasnet", "segment"), ("v3_strides", "segment"), ("v3_strides", "detect")]
+)
+def test_networks_that_cannot_carry_a_head_are_passed_over(name, task):
+    labels = SimpleNamespace(labels=("background", "cell"), train=())
+    space = with_heads(spaces.space_around(name, find(spaces.HOMES[name][0], resolution=64)), task, labels)
+    found = samples(space, 0, 5)
+    assert [one.head.task for one in found] == [task] * 5
+    price = priced(space, Price("macs"))
+    chance = np.random.default_rng(0)
+    drawn = [price(space.canonical(space.sample(chance))) for _ in range(50)]
+    assert inf in drawn
+    assert any(one < inf for one in drawn)
+
+
 def test_more_trials_go_on_where_the_search_was(searched, shapes, tmp_path, capsys):
     """The first trials of a longer search are those of a shorter one; only the rest is tried."""
     out = tmp_path / "run"
@@ -147,7 +197,8 @@ def test_leaders_are_tried_again_and_count_by_all_their_trials(shapes, tmp_path)
     again = [one.genotype for one in trials[4:]]
     assert set(again) <= {one.genotype for one in trials[:4]}
     document = read_json(Run(out).search)
-    several = [one for one in [*document["front"], document["best_that_fits"]] if len(one["trials"]) > 1]
+    several = [one for one in document["networks"] if len(one["trials"]) > 1]
+    assert several
     for one in several:
         own = [document["trials"][number]["quality"] for number in one["trials"]]
         assert one["quality"] == pytest.approx(sum(own) / len(own))
@@ -250,15 +301,26 @@ def test_killed_at_any_instant_it_proposes_the_same(searched, shapes, tmp_path):
     """Killed again and again without warning, then let run: the same trials with the same results."""
     out = tmp_path / "run"
     words = WORDS.format(data=shapes, out=out).split()
-    for seconds in (6, 9, 12):
+    for begun in (1, 2, 4):
         process = subprocess.Popen([sys.executable, "-m", "mobilenets", *words])
-        time.sleep(seconds)
+        while len(_numbers(out)) < begun:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
     subprocess.run([sys.executable, "-m", "mobilenets", *words], check=True)
     mine, theirs = (read_record(one / "search.db")[1] for one in (out, searched[0]))
     assert [(one.genotype, one.seed) for one in mine] == [(one.genotype, one.seed) for one in theirs]
     assert [one.outcome for one in mine] == [one.outcome for one in theirs]
+
+
+def _numbers(out):
+    """The trials that have begun."""
+    with suppress(MobilenetsError):
+        return [one.number for one in read_record(out / "search.db")[1]]
+    return []
 
 
 @pytest.mark.slow

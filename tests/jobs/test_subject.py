@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from PIL import Image
 from torchvision.models import detection, segmentation
 
 from mobilenets.arch.heads import ssdlite
+from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import UsageError, WeightsError
 from mobilenets.exporters import outputs
-from mobilenets.jobs.subject import Asked, blank_card, exported_once, network_for
+from mobilenets.jobs.subject import SAMPLES, Asked, blank_card, exported_once, network_for, sample_pixels
 from mobilenets.nn import build
 from mobilenets.runtimes import read_card
 
@@ -74,3 +76,18 @@ def _written(network, card, path, to, samples, form):
     """Stands in for an export whose runtime has another form first."""
     path.parent.mkdir(parents=True)
     path.write_text(form)
+
+
+def test_pictures_to_compare_on_are_those_that_can_be_read(tmp_path, monkeypatch):
+    """Broken ones are passed over; without any, whatever is called signs here, the embedded ones serve."""
+    record = Preprocess(32, 36)
+    for i in range(4):
+        Image.new("RGB", (40, 40), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    (tmp_path / "2.png").write_bytes(b"no image")
+    paths = sorted(tmp_path.glob("*.png"))
+    assert sample_pixels(record, paths).shape == (3, 32, 32, 3)
+    (tmp_path / "signs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    embedded = sample_pixels(record)
+    assert embedded.shape == (SAMPLES, 32, 32, 3)
+    assert (sample_pixels(record, [tmp_path / "2.png"]) == embedded).all()

@@ -124,3 +124,11 @@ def test_both_ways_are_gone_and_the_better_is_kept(shapes, tmp_path):
     kept = run if best == "fits" else Run(run.folder / "adapted")
     assert load_model(run.weights)[0].arch == load_model(kept.weights)[0].arch
     assert read_json(Run(run.folder / "adapted").adaptation)["met"]
+
+
+def test_a_search_besides_is_asked_for_the_same_head_and_teacher(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(ways, "search", lambda data, **more: asked.update(more))
+    run, budget = Run(tmp_path), Budget(5.0, parse_target("litert:cpu:1"))
+    ways.searched(run, budget, Material("photos", "embed"), 1.0, 96, 0, teacher="runs/t", size=64)
+    assert (asked["teacher"], asked["size"], asked["hours"], asked["resolution"]) == ("runs/t", 64, 1.0, 96)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -306,3 +307,36 @@ def test_a_driver_killed_at_ten_instants(tmp_path):
     assert [(one.number, one.genotype) for one in kept] == unkilled(tmp_path, trials)
     assert set(begun(tmp_path)) == set(range(trials))
     assert trials <= len(begun(tmp_path)) <= trials + 10  # a kill costs the running trial, nothing that ended
+
+
+def test_nothing_is_confirmed_while_nothing_fits(tmp_path):
+    """More trials are then for other networks."""
+    problem = Problem(PROBLEM.space, Reward("soft", (5.5,)))
+    dear = lambda number, genotype, arch, seed: Outcome(0.5 + 0.01 * sum(genotype), (9.0,))  # noqa: E731
+    with Record(tmp_path / "dear.db", problem, identity(problem, "evolution", SEED)) as record:
+        ended = search(problem, Evolution(problem, SEED), record, Inline(dear), 12,
+                       confirm=Confirm(problem, SEED))  # fmt: skip
+    assert len({one.genotype for one in ended}) == 12
+
+
+def test_the_time_that_was_spent_is_that_of_as_many_workers_as_there_were(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=time.sleep)
+    monkeypatch.setattr("mobilenets.nas.search.time", clock)
+
+    class Four(Inline):
+        """Four workers: four seconds of trials pass in one."""
+
+        size = 4
+
+        def wait(self, seconds):
+            clock.now += 1.0
+            return [replace(evaluated(self.evaluate, self.jobs.popleft()), seconds=4.0)] if self.jobs else []
+
+    with opened(tmp_path / "search.db") as record:
+        search(PROBLEM, Evolution(PROBLEM, SEED), record, Four(judged), 10, hours=1)
+        assert {one.beside for one in record.ended} == {4}
+    begun = clock.now
+    with opened(tmp_path / "search.db") as record:
+        whole = search(PROBLEM, Evolution(PROBLEM, SEED), record, Inline(judged), 1000,
+                       hours=(begun - 1) / 3600)  # fmt: skip
+        assert len(whole) == 10, "ten of four seconds, four at once, took ten"

@@ -265,4 +265,6 @@ def test_an_adaptation_and_both_ways_are_told(tmp_path):
                   "mean error of 2.5 %", "the next larger one, adapted · kept", "the largest that fits",
                   "80.0 %"):  # fmt: skip
         assert words in text, words
+    assert "mobilenet_v2 at 96 pixels" in text
+    assert "mobilenet_v2 ×1 at" not in text, "that is the network that was not kept"
     assert {"path.svg", "widths.svg", "layers.svg"} <= {path.name for path in run.plots.iterdir()}

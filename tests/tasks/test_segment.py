@@ -1,5 +1,7 @@
 """The loss of pixels and how masks are judged, held to plain arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mobilenets.arch.card import Card
 from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
+from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import Coding, Dataset, MaskedSample
 from mobilenets.data.preprocess import read_pixels
 from mobilenets.nn import build, normalise
@@ -104,3 +107,10 @@ def test_rare_classes_count_more(samples):
     criterion = get("segment").criterion(CARD, Settings(class_weights="balanced"), dataset)
     assert criterion.weights.shape == (CLASSES,)
     assert get("segment").criterion(CARD, Settings(), dataset).weights is None
+
+
+def test_masks_without_any_known_pixel_judge_nothing(samples, network):
+    void = [replace(sample, coding=Coding(bytes([255] * 256))) for sample in samples]
+    task = get("segment")
+    with pytest.raises(DataError, match="no pixel of the 4 masks to judge by has a class"):
+        task.evaluate(network, task.val_feed(void, CARD), CARD)

@@ -6,13 +6,14 @@ import random
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_worker import BUSY, dataset_of, outcome, tiny_network, tiny_training
+from training_worker import BUSY, CARD, dataset_of, outcome, tiny_network, tiny_training
 
-from mobilenets.base.errors import ConfigMismatch, Interrupted, RunError, TrainingError
+from mobilenets.base.errors import ConfigMismatch, DataError, Interrupted, RunError, TrainingError
 from mobilenets.base.run import Run
 from mobilenets.nn import load_model
 from mobilenets.tasks.classify import Classify
@@ -20,6 +21,7 @@ from mobilenets.tasks.task import Judged
 from mobilenets.training import checkpoint, loop
 from mobilenets.training.checkpoint import previous
 from mobilenets.training.progress import best_row
+from mobilenets.training.settings import Settings
 
 EASY = {"epochs": 12, "batch_size": 8, "lr": 0.02, "warmup_epochs": 1, "ema_decay": 0.9}
 
@@ -228,3 +230,25 @@ def test_frozen_blocks_stay_as_they_came(blobs, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in frozen)
     free = [name for name in before if name not in frozen and before[name].numel() > 1]
     assert not any(torch.equal(before[name], after[name]) for name in free)
+
+
+def test_a_single_image_is_refused(blobs, tmp_path):
+    alone = replace(dataset_of(blobs), train=dataset_of(blobs).train[:1])
+    with pytest.raises(DataError, match="1 image to train on is too few"):
+        loop.train(tiny_network(), alone, CARD, Settings(epochs=1), Run(tmp_path))
+
+
+def test_an_end_that_was_asked_for_as_the_training_was_done_is_one(blobs, tmp_path, monkeypatch):
+    """Whoever goes on after the training must not."""
+    end_epoch = loop._end_epoch
+
+    def judged(*given):
+        end_epoch(*given)
+        if given[2].state.progress.epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "_end_epoch", judged)
+    with pytest.raises(Interrupted, match="ended the training as it was done"):
+        tiny_training(blobs, tmp_path / "run", **EASY | {"epochs": 2})
+    again = tiny_training(blobs, tmp_path / "run", **EASY | {"epochs": 2})
+    assert again.epochs == 2

@@ -75,3 +75,11 @@ def test_defaults_suit_any_number_of_images(choose, n, task):
     assert 8 <= settings.batch_size <= 64
     assert settings.epochs >= 10
     assert n < 160 or n // settings.batch_size >= 10
+
+
+def test_a_training_that_is_made_short_warms_up_for_a_fifth_at_most():
+    known = from_scratch(5000, 10)
+    assert known.warmup_epochs == 3
+    assert override(known, epochs=3).warmup_epochs == pytest.approx(0.6)
+    assert override(known, epochs=100).warmup_epochs == 3
+    assert override(known, epochs=3, warmup_epochs=2.0).warmup_epochs == 2

@@ -195,7 +195,9 @@ def fine_tap(arch: Arch, stride: int) -> str:
 
 def _filtered_tap(arch: Arch, stride: int) -> str:
     """The depthwise output of the last block at `stride`; its own output where it is built otherwise."""
-    last = max(index for index in range(len(arch.blocks)) if _stride(arch, index) == stride)
+    last = max((index for index in range(len(arch.blocks)) if _stride(arch, index) == stride), default=None)
+    if last is None:
+        raise ArchError(f"{arch.name} has no map at stride {stride}; use another network")
     return f"blocks.{last}.depthwise" if isinstance(arch.blocks[last], Inverted) else f"blocks.{last}"
 
 

@@ -34,7 +34,7 @@ class Run:
 
     @property
     def config(self) -> Path:
-        """The settings, resolved."""
+        """What was asked."""
         return self.folder / "config.yaml"
 
     @property

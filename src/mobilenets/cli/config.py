@@ -9,6 +9,7 @@ from mobilenets.base.errors import UnknownName, UsageError, shown
 
 NOT_IN_FILES = ("config", "debug", "help")
 VERB = "verb"  # in the config.yaml of a run: the command that wrote it
+NOTES = ("space_sha256", "task", "val")  # in it, too, where they are no options: what was found, not asked
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -29,7 +30,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     }
     defaults: dict[str, Any] = {}
     for key, value in _mapping(path).items():
-        if key == VERB and value == verb:
+        if (key == VERB and value == verb) or (key in NOTES and key not in known):
             continue
         if key == VERB:
             raise UsageError(f"{path} is of `mobilenets {shown(value)}`, this is `mobilenets {verb}`")

@@ -137,9 +137,14 @@ def search(
             help="Measure every trial on the target instead of telling its latency by a table; one worker.",
         ),
     ] = False,
+    head: options.Head = None,
+    halved: options.Halved = None,
+    output_stride: options.OutputStride = None,
+    size: options.Size = None,
     val: options.Val = None,
     seed: options.Seed = 0,
     teacher: options.Teacher = None,
+    unlabelled: options.Unlabelled = None,
     **training: Unpack[options.Training],
 ) -> dict[str, Any]:
     """Search for a network that meets a budget; train, export and verify it.
@@ -191,6 +196,11 @@ def search(
         seed=seed,
         settings=collect(**training),
         teacher=teacher,
+        unlabelled=unlabelled,
+        head=head,
+        halved=halved,
+        output_stride=output_stride,
+        size=size,
     )
 
 

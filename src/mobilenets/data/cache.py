@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mobilenets.data.images import open_rgb
 from mobilenets.data.preprocess import resized
 
 LIMIT = 2 * 2**30
+HELD = 2**30
 KEPT = 30 * 24 * 3600  # seconds without use after which a file is removed
 SUFFIX = ".pixels"
 
@@ -116,6 +118,8 @@ def _built(
 ) -> ImageCache:
     """What `decode` makes of every item, uint8 (H, W, channels). `paths` and `terms` decide its content."""
     file = cache_folder() / "decoded" / f"{_key(paths, terms)}{SUFFIX}"
+    if known := _HELD.get(file, limit_bytes):
+        return known
     if stored := _opened(file, len(items), channels):
         return stored
     images = _decoded(items, decode)
@@ -126,7 +130,32 @@ def _built(
         total += image.nbytes
         if total > limit_bytes:
             return _on_disk(file, held, images, len(items), channels)
-    return _in_memory(held, channels)
+    return _HELD.put(file, limit_bytes, _in_memory(held, channels))
+
+
+class _Held:
+    """What was decoded last in this process, up to HELD bytes: a search trains on the same images again and
+    again.
+    """
+
+    def __init__(self) -> None:
+        self.caches: OrderedDict[tuple[Path, int], ImageCache] = OrderedDict()
+
+    def get(self, file: Path, limit_bytes: int) -> ImageCache | None:
+        """The images that would be in `file` if they were more than the limit."""
+        if found := self.caches.get((file, limit_bytes)):
+            self.caches.move_to_end((file, limit_bytes))
+        return found
+
+    def put(self, file: Path, limit_bytes: int, cache: ImageCache) -> ImageCache:
+        """Keep these, and let go of others."""
+        self.caches[file, limit_bytes] = cache
+        while self.caches and sum(one.buffer.nbytes for one in self.caches.values()) > HELD:
+            self.caches.popitem(last=False)
+        return cache
+
+
+_HELD = _Held()
 
 
 def _in_memory(images: list[np.ndarray], channels: int) -> ImageCache:
@@ -174,9 +203,10 @@ def _opened(file: Path, count: int, channels: int) -> ImageCache | None:
     try:
         # Copy on write: torch warns of memory it may not write to
         buffer = np.memmap(file, np.uint8, mode="c")
-        os.utime(file)
     except (OSError, ValueError):
         return None
+    with suppress(OSError):  # others' files may be read
+        os.utime(file)
     body = len(buffer) - 16 * count
     if body < 0:
         return None

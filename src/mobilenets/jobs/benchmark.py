@@ -39,10 +39,10 @@ def benchmark(
     names = [str(model) for model in ([models] if isinstance(models, str | Path) else models)]
     _check(names, seconds, minutes)
     sessions = {}
+    zoo = any(Asked(name).is_name for name in names)  # else what belongs to names is refused
     for name in names:
-        asked = Asked(name)
-        if asked.is_name:
-            asked = Asked(name, weights, width, resolution, dialect)
+        plain = zoo and not Asked(name).is_name
+        asked = Asked(name) if plain else Asked(name, weights, width, resolution, dialect)
         sessions[name] = open_session(file_for(asked, wanted.runtime), wanted)
     if minutes is None:
         timings, error, drift = *_timed(sessions, seconds), {}

@@ -1,10 +1,11 @@
 """`mobilenets export`: a verified file for a runtime."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.errors import DataError, UnknownName, UsageError
 from mobilenets.base.run import find_run
 from mobilenets.jobs.subject import SUFFIX, Asked, network_for, sample_pixels
 
@@ -83,5 +84,6 @@ def _images(asked: Asked, data: str | Path | None) -> list[Path] | None:
         result = read(find_run(Path(asked.model)).dataset, {})
         root = Path(result.get("root", ""))
         if result and root.is_dir():
-            return image_files([root])
+            with suppress(DataError):  # nothing is there any more
+                return image_files([root])
     return None

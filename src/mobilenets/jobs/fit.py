@@ -108,7 +108,8 @@ def fit(
             others.append(ways.adapted(run, other, limit, material, trained, seed, settings))
         if search:
             side = plan.arch.resolution
-            others.append(ways.searched(run, limit, material, search, side, seed, settings))
+            more = {"teacher": teacher, "unlabelled": unlabelled, **options}
+            others.append(ways.searched(run, limit, material, search, side, seed, settings, **more))
         if others:
             ways.settle(run, others)
     ways.keep(run)

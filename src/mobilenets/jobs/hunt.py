@@ -1,7 +1,8 @@
 """A search that may begin: its space with heads and prices, who tries networks, what it will cost."""
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.base.errors import UsageError
-from mobilenets.base.run import Run, read_config
+from mobilenets.base.errors import ArchError, UsageError
+from mobilenets.base.files import write_json
+from mobilenets.base.run import Run, read, read_config
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.search_result import Narration
-from mobilenets.jobs.searched_space import check_budget, priced, samples, with_heads
+from mobilenets.jobs.searched_space import RARE, check_budget, priced, samples, with_heads
 from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.start import headed
 from mobilenets.nas.reward import Reward
@@ -73,23 +75,29 @@ def beginning(problem: Problem) -> tuple[Genotype, ...]:
 
 def prepared(
     run: Run, plain: Space, short: ShortTraining, goal: Goal, aim: Reward, table: Path | None,
-    dataset: "Dataset",
+    dataset: "Dataset", options: dict[str, Any],
 ) -> Hunt:  # fmt: skip
-    """The table is there, unless every trial is measured, and the budget can be met.
+    """The table is there, unless every trial is measured, and the budget can be met; once for a run: another
+    measurement would give another budget. `options` are those of the head.
 
     Raises BudgetError, UsageError, ExportError, DeviceError, StorageError.
     """
     config = read_config(run)
     task, seed = config["task"], config["seed"]
-    space = with_heads(plain, task, dataset)
+    space = with_heads(plain, task, dataset, options)
     some = samples(space, seed)
-    start = headed(plain.seed, task, dataset).arch if plain.seed else some[0]
+    start = headed(plain.seed, task, dataset, options).arch if plain.seed else some[0]
     price = short.price
     if goal.resource == "latency" and not price.direct:
         price = replace(price, table=_table(run, [start, *some], config["target"], table))
     of = priced(space, price)
-    budget = goal.of(price(start))
-    check_budget(space, priced(space, Price("macs")) if price.direct else of, of, price.unit, budget, seed)
+    began = run.folder / "start.json"
+    if not began.exists():
+        budget = goal.of(price(start))
+        order = priced(space, Price("macs")) if price.direct else of
+        check_budget(space, order, of, price.unit, budget, seed)
+        write_json(began, {"budget": budget})
+    budget = read(began)["budget"]
     problem = Problem(
         space, replace(aim, targets=(budget,)), None if price.direct else lambda one: (of(one),)
     )
@@ -97,11 +105,11 @@ def prepared(
     return Hunt(problem, short, config["strategy"], seed, config["confirm"])
 
 
-def announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> None:
-    """Say what the search will cost before it begins."""
-    strategy, space = STRATEGIES[hunt.strategy](hunt.problem, hunt.seed), hunt.problem.space
-    proposed = [space.arch(strategy.ask(number)) for number in range(TIMED)]
-    each = mean(hunt.short.seconds(arch) for arch in proposed)
+def announce(hunt: Hunt, trials: int, hours: float | None, workers: int, ray: str | None) -> None:
+    """Say what the search will cost before it begins; on a cluster, on as many machines like this one."""
+    space, workers = hunt.problem.space, max(workers, 1)
+    with _threads(1 if ray else max(1, (os.cpu_count() or 1) // workers)):
+        each = mean(hunt.short.seconds(arch) for arch in _first(hunt))
     whole = each * trials / workers / 3600
     size, budget = float(space.size), hunt.problem.reward.targets[0]
     say(
@@ -110,7 +118,33 @@ def announce(hunt: Hunt, trials: int, hours: float | None, workers: int) -> None
         f"{trials} trials {whole:.1f} h"
         + (f"; at most {hours:g} h are given, about {min(trials, round(trials * hours / whole))} trials"
            if hours and hours < whole else "")
+        + (", one after the other" if ray else "")
     )  # fmt: skip
+
+
+def _first(hunt: Hunt) -> list[Arch]:
+    """Some of the networks that the strategy proposes first."""
+    strategy, space = STRATEGIES[hunt.strategy](hunt.problem, hunt.seed), hunt.problem.space
+    found = []
+    for number in range(RARE * TIMED):
+        with suppress(ArchError):
+            found.append(space.arch(strategy.ask(number)))
+        if len(found) == TIMED:
+            break
+    return found
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Within the block torch has so many, as a worker."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pool_of(short: ShortTraining, workers: int, ray: str | None) -> Any:

@@ -77,12 +77,16 @@ def predict(
 def image_files(images: Iterable[str | Path]) -> list[Path]:
     """The image files among files and folders. Raises DataError when one is missing or a folder has none."""
     from mobilenets.data.images import SUFFIXES, has_image_suffix
+    from mobilenets.data.listing import walk
 
     paths: list[Path] = []
     for image in images:
         place = Path(image)
         if place.is_dir():
-            found = sorted(path for path in place.rglob("*") if path.is_file() and has_image_suffix(path))
+            try:
+                found = sorted(path for path in walk(place) if path.is_file() and has_image_suffix(path))
+            except OSError as error:
+                raise DataError(f"{place} cannot be listed: {error.strerror}") from error
             if not found:
                 raise DataError(f"{place} holds no image ({', '.join(SUFFIXES)})")
             paths += found

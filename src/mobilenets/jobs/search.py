@@ -22,7 +22,7 @@ from mobilenets.jobs.sandwich import check_places
 from mobilenets.jobs.search_result import amount, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
-from mobilenets.jobs.start import check_settings, check_task, headed, read_data
+from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
@@ -75,6 +75,11 @@ def search(
     seed: int = 0,
     settings: dict[str, Any] | None = None,
     teacher: str | Path | None = None,
+    unlabelled: str | Path | None = None,
+    head: str | None = None,
+    halved: bool | None = None,
+    output_stride: int | None = None,
+    size: int | None = None,
 ) -> dict[str, Any]:
     """Search a space for networks that meet a budget; train the best in full, export, verify, report it.
 
@@ -91,7 +96,8 @@ def search(
     begins with its part of them (`proxy_epochs` 0: judges it as it is); networks of the zoo have no part and
     are not tried beside. Latency is told by a table, `table` or one that is built; if `direct`, every network
     is measured itself, which needs one worker. The best `finalists` that fit are trained from nothing with
-    `settings` and `teacher`; that which is best on the val split is kept.
+    `settings`, `teacher` and `unlabelled`, as in `train`; that which is best on the val split is kept.
+    `head`, `halved`, `output_stride` and `size` are options of the task's head (`arch.heads`).
     `beside` names networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
     Raises UsageError, DataError, BudgetError, SearchError, TrainingError, ExportError, StorageError.
@@ -100,15 +106,18 @@ def search(
         proxy_epochs = EPOCHS if evaluator == "short" else TUNED
     check_evaluator(evaluator, task, proxy_epochs, supernet_epochs)
     goal, zoo = parse_goal(budget), _listed(beside) if evaluator == "short" else ()
+    options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     asked = {
-        "verb": "search", "data": str(data), "task": task, "space": described(space), "model": model,
+        "verb": "search", "data": str(data), "task": task, **described(space), "model": model,
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
         "strategy": strategy, "reward": reward, "weight": weight, "proxy_epochs": proxy_epochs,
         "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "proxy_val": proxy_val,
-        "confirm": confirm, "prune": prune, "finalists": finalists, "beside": list(zoo),
+        "confirm": confirm, "prune": prune, "finalists": finalists, "beside": ",".join(zoo),
         "table": str(table) if table else None, "direct": direct, "val": val, "seed": seed,
-        "settings": settings or {}, **asked_of(teacher, None),
+        "settings": settings or {}, **options, **asked_of(teacher, unlabelled),
     }  # fmt: skip
+    if evaluator == "supernet":
+        asked |= {"evaluator": evaluator, "supernet_epochs": supernet_epochs}
     _check(asked, trials, hours, workers)
     if direct:
         _check_direct(goal.resource, workers, ray, table)
@@ -123,19 +132,22 @@ def search(
     material = Material(_there(data), task, proxy_val, seed)
     short = ShortTraining(material, price, Path(), proxy_epochs, proxy_images, proxy_resolution, prune=prune)
     read_in = read_data(data, val, seed, task)
-    guided = guidance(teacher, None, read_in.dataset, task)
+    guided = guidance(teacher, unlabelled, read_in.dataset, task)
     run = open_run(Path(out), asked)
-    read_in.write(run)
+    read_in.write_once(run)
+    guided.write(run)
     with marked(run, "measure"):
-        hunt = prepared(run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset)
+        hunt = prepared(
+            run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset, options
+        )
     with marked(run, "search"):
         if evaluator == "supernet":
             shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
             hunt = replace(
                 hunt, short=shared, confirm=confirm and proxy_epochs > 0
             )  # else they repeat exactly
-        announce(hunt, trials, hours, workers)
-        tried = _tried(run, others, hunt.short, read_in.dataset)
+        announce(hunt, trials, hours, workers, ray)
+        tried = _tried(run, others, hunt.short, read_in.dataset, options)
         pool = pool_of(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
@@ -155,7 +167,8 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
     parse_target(asked["target"])
     check_task(asked["task"])
     check_settings(asked["settings"])
-    check_guidance(asked.get("teacher"), None, asked["settings"])
+    check_guidance(asked.get("teacher"), asked.get("unlabelled"), asked["settings"])
+    check_head(asked["task"], {key: asked[key] for key in ("head", "halved", "output_stride", "size")})
     if asked["strategy"] not in STRATEGIES:
         raise UnknownName("strategy", asked["strategy"], STRATEGIES)
     if min(trials, workers, asked["finalists"]) < 1 or (hours is not None and hours <= 0):
@@ -181,7 +194,7 @@ def _check_direct(resource: str, workers: int, ray: str | None, table: str | Pat
 
 
 def _tried(
-    run: Run, zoo: Mapping[str, Arch], short: ShortTraining, dataset: "Dataset"
+    run: Run, zoo: Mapping[str, Arch], short: ShortTraining, dataset: "Dataset", options: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Networks of the zoo after the same short training, and what they cost; kept in beside.json."""
     place = run.folder / "beside.json"
@@ -189,7 +202,7 @@ def _tried(
     for index, (name, arch) in enumerate(zoo.items()):
         if name in rows:
             continue
-        network = headed(arch, short.material.task, dataset).arch
+        network = headed(arch, short.material.task, dataset, options).arch
         aside = replace(short, folder=run.folder / "beside")
         evaluation = aside(index, (), codec.dumps(network), short.material.seed)
         outcome, counted = evaluation.outcome, cost(network)

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
-from mobilenets.base.errors import BudgetError, UsageError, shown
+from mobilenets.base.errors import ArchError, BudgetError, UsageError, shown
 from mobilenets.base.files import sha256
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.start import headed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
 
 SAMPLES = 100  # random networks of a space, from which its table is measured and its speed is told
+RARE = 20  # times as many are drawn, at most: some spaces hold networks that cannot carry a head
 DESCENTS = 2  # passes over all decisions towards the cheapest network
 FALLBACK = "mobilenet_v2"  # to lay a space around that names no home
 
@@ -52,21 +54,36 @@ def space_of(
     return made
 
 
-def with_heads(space: Space, task: str, dataset: "Dataset") -> Space:
-    """The space of the same networks with the head of a task for the classes of a dataset."""
+def with_heads(space: Space, task: str, dataset: "Dataset", options: dict[str, Any] | None = None) -> Space:
+    """The space of the same networks with the head of a task for the classes of a dataset, as `headed`; those
+    that cannot carry it are ArchErrors.
+    """
 
     @lru_cache(maxsize=4096)
     def built(values: tuple[tuple[str, Option], ...]) -> Arch:
         """A network with its head; proposals are asked about several times."""
-        return headed(space.build(dict(values)), task, dataset).arch
+        return headed(space.build(dict(values)), task, dataset, options).arch
 
     return replace(space, build=lambda values: built(tuple(values.items())))
 
 
 def samples(space: Space, seed: int, count: int = SAMPLES) -> list[Arch]:
-    """Random networks of a space, the same for the same seed."""
+    """Random networks of a space, the same for the same seed, without those that cannot be. Raises UsageError
+    where there are nearly none.
+    """
     chance = np.random.default_rng([seed, count])
-    return [space.arch(space.canonical(space.sample(chance))) for _ in range(count)]
+    found: list[Arch] = []
+    reason = ""
+    for _ in range(RARE * count):
+        try:
+            found.append(space.arch(space.canonical(space.sample(chance))))
+        except ArchError as error:
+            reason = str(error)
+        if len(found) == count:
+            break
+    if not found:
+        raise UsageError(f"no network of the space {space.name} can be, as {reason}")
+    return found
 
 
 def cheapest(space: Space, price: Callable[[Genotype], float], seed: int) -> tuple[Genotype, float]:
@@ -106,25 +123,29 @@ def priced(space: Space, price: Price) -> Callable[[Genotype], float]:
 
     @lru_cache(maxsize=65536)
     def of(genotype: Genotype) -> float:
-        """By its choices."""
-        return price(space.arch(genotype))
+        """By its choices; what cannot be is beyond any budget."""
+        try:
+            arch = space.arch(genotype)
+        except ArchError:
+            return inf
+        return price(arch)
 
     return of
 
 
-def described(given: str | Path | Space) -> str:
-    """How a run's settings name a space: a file by what it holds, so that another one is told from it.
+def described(given: str | Path | Space) -> dict[str, str]:
+    """How a run's settings name a space: a file also by what it holds, so that another one is told from it.
 
     Raises UsageError where there is no such file.
     """
     if isinstance(given, Space):
-        return given.name
+        return {"space": given.name}
     path = Path(given)
     if path.suffix not in (".json", ".py"):
-        return str(given)
+        return {"space": str(given)}
     if not path.is_file():
         raise UsageError(f"there is no file {path}; give a name of {', '.join(spaces.SPACES)}, or a file")
-    return f"{given} {sha256(path)[:12]}"
+    return {"space": str(given), "space_sha256": sha256(path)}
 
 
 def _seed(name: str, model: Mapping[str, Any], resolution: int) -> Arch:

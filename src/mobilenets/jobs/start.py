@@ -1,5 +1,6 @@
 """How every training begins: the data written into the run, a network with its weights and card."""
 
+import re
 import shlex
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -14,9 +15,9 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import UnknownName, WeightsError
+from mobilenets.base.errors import ConfigMismatch, UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
-from mobilenets.base.run import Run
+from mobilenets.base.run import Run, read
 from mobilenets.data.dataset import SPLITS
 from mobilenets.tasks import TASKS
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
 # are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
+PASSWORD = re.compile(r"(postgresql[^:]*://[^:/@]*:).*@")
 SHOWN = 0.93
 
 
@@ -79,6 +81,17 @@ class Data:
     source: Path
     dataset: "Dataset"
     left_out: "list[Finding]"
+
+    def write_once(self, run: Run) -> None:
+        """As `write`. Raises ConfigMismatch where the run began with other images: what it did was with
+        those.
+        """
+        before = read(run.dataset, {}).get("fingerprint")
+        if before not in (None, self.dataset.fingerprint()):
+            raise ConfigMismatch(
+                f"the images of {self.source} are not those that {run.folder} began with; use another --out"
+            )
+        self.write(run)
 
     def write(self, run: Run) -> None:
         """dataset.json."""
@@ -159,9 +172,9 @@ def settings_for(card: Card, dataset: "Dataset", seed: int, given: dict[str, Any
 
 
 def command() -> str:
-    """The command that is running, as it can be typed again."""
-    name = Path(sys.argv[0]).name
-    return shlex.join(["mobilenets" if name in {"mobilenets", "__main__.py"} else name, *sys.argv[1:]])
+    """The command that is running, as it can be typed again, but for passwords: files tell it to everyone."""
+    name, words = Path(sys.argv[0]).name, [PASSWORD.sub(r"\1***@", word) for word in sys.argv[1:]]
+    return shlex.join(["mobilenets" if name in {"mobilenets", "__main__.py"} else name, *words])
 
 
 def _weighted(plan: Plan, weights: str, *, may_lack: bool = False) -> tuple["Network", "Origin | None"]:

@@ -3,6 +3,7 @@ runtime.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from mobilenets.arch import codec
 from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
-from mobilenets.base.errors import RunError, UsageError, WeightsError
+from mobilenets.base.errors import DataError, RunError, UsageError, WeightsError
 from mobilenets.base.files import cache_folder, read_json, sha256
 from mobilenets.base.run import environment, find_run
 from mobilenets.runtimes.target import RUNTIMES
@@ -201,16 +202,26 @@ def exported_once(network: "Network", card: Card, runtime: str, identity: str) -
 
 
 def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> "np.ndarray":
-    """Real images as raw pixels uint8 (N, H, W, 3): those of `paths`, else of the embedded data set."""
+    """Real images as raw pixels uint8 (N, H, W, 3): some of `paths` that can be read, else of the embedded
+    data set. Raises StorageError when that cannot be made.
+    """
     import numpy as np
 
-    from mobilenets.data.load import find_source
     from mobilenets.data.preprocess import read_pixels
+    from mobilenets.data.signs import signs
 
-    if paths is None:
-        paths = sorted(find_source("signs").rglob("*.jpg"))
-    chosen = paths[:: max(1, len(paths) // SAMPLES)][:SAMPLES]
-    return np.stack([read_pixels(record, path).permute(1, 2, 0).numpy() for path in chosen])
+    def read(path: Path) -> "np.ndarray | None":
+        """One of them."""
+        with suppress(DataError):
+            return read_pixels(record, path).permute(1, 2, 0).numpy()
+        return None
+
+    for found in (paths or [], sorted(signs().rglob("*.jpg"))):
+        chosen = found[:: max(1, len(found) // SAMPLES)][:SAMPLES]
+        pixels = [image for image in map(read, chosen) if image is not None]
+        if pixels:
+            break
+    return np.stack(pixels)
 
 
 def _identity(asked: Asked) -> str:

@@ -109,7 +109,7 @@ def shared_weights(run: Run, short: ShortTraining, space: Space, epochs: int) ->
     from mobilenets.training.settings import override, trying
     from mobilenets.training.supernet import train_shared
 
-    own, seed, dataset = Run(run.folder / FOLDER), short.material.seed, short.dataset()
+    own, seed, dataset = Run(run.folder.resolve() / FOLDER), short.material.seed, short.dataset()
     if not own.weights.exists():
         sandwich = Sandwich.of(space)
         networks = sandwich(seed)

@@ -113,7 +113,7 @@ class Drawing:
 @contextmanager
 def json_frames(path: Path, about: dict[str, Any]) -> Iterator[Sink]:
     """A JSON document written frame by frame: what it is `about`, then `frames`, one per line."""
-    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
+    with replacing(path) as draft, draft.open("w", encoding="utf-8", errors="backslashreplace") as file:
         head = json.dumps(about, ensure_ascii=False)
         file.write(f'{head[:-1]}, "frames": [')
         yield JsonFrames(file)

@@ -95,10 +95,11 @@ def searched(
     resolution: int,
     seed: int,
     settings: dict[str, Any] | None = None,
+    **more: Any,
 ) -> Run | None:
     """Search for a network in `run`/searched, which is returned; None, and said so, where nothing fits.
 
-    A second call goes on. Raises as `search`.
+    `more` are the other arguments of `search`: teacher, head. A second call goes on. Raises as `search`.
     """
     say(f"a network is searched for {hours:g} h besides")
     place = Run(run.folder / "searched")
@@ -106,7 +107,7 @@ def searched(
         search(
             material.data, task=material.task, resolution=resolution, budget=f"{budget.limit:.6f}ms",
             target=str(budget.target), out=place.folder, hours=hours, val=material.val, seed=seed,
-            settings=settings,
+            settings=settings, **more,
         )  # fmt: skip
     except (BudgetError, SearchError) as error:
         say(f"{error}; the network of the zoo is kept")

@@ -23,7 +23,7 @@ def read_trial(frozen: Any, known: Mapping[str, Any]) -> Trial:
     trial = Trial(frozen.number, genotype, kept["seed"], kept.get("arch"))
     if "ended" not in kept:
         return trial
-    trial = replace(trial, seconds=kept["seconds"], ended=kept["ended"])
+    trial = replace(trial, seconds=kept["seconds"], beside=kept.get("beside", 1), ended=kept["ended"])
     if kept["reason"]:
         return replace(trial, state="failed", reason=kept["reason"])
     metrics = {key.removeprefix(METRIC): one for key, one in kept.items() if key.startswith(METRIC)}
@@ -33,7 +33,7 @@ def read_trial(frozen: Any, known: Mapping[str, Any]) -> Trial:
 
 def attributes(trial: Trial) -> dict[str, Any]:
     """How a trial ended, in the order in which it is written: a reader trusts none without the last."""
-    found: dict[str, Any] = {"seconds": trial.seconds, "reason": trial.reason or ""}
+    found: dict[str, Any] = {"seconds": trial.seconds, "beside": trial.beside, "reason": trial.reason or ""}
     if trial.outcome is not None:
         found |= {"quality": trial.outcome.quality, "costs": list(trial.outcome.costs)}
         found |= {f"{METRIC}{name}": value for name, value in trial.metrics.items()}

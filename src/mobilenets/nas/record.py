@@ -169,12 +169,12 @@ class Record:
                 self.end(Done(one.number, 0.0, reason=f"{TAKEN} drivers died while it ran"))
         return [one for one in mine if one not in tired]
 
-    def end(self, done: Done) -> Trial | None:
-        """Write down how a trial of this driver ended, and return it; None where it is so no longer.
-
-        One whose reward is no number has failed.
+    def end(self, done: Done, beside: int = 1) -> Trial | None:
+        """Write down how a trial of this driver ended, one of so many at once, and return it; None where it
+        is so no longer. One whose reward is no number has failed.
         """
-        trial = replace(self._trials[done.number], seconds=done.seconds, ended=self._next_end())
+        trial = self._trials[done.number]
+        trial = replace(trial, seconds=done.seconds, beside=beside, ended=self._next_end())
         trial = with_result(trial, done, self.problem.reward)
         self._held.discard(trial.number)
         with storing(self.place):

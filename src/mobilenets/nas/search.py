@@ -85,7 +85,7 @@ class _Driver:
         self.told: list[Told] = []
         self.failures = 0
         self.begun = time.monotonic()
-        self.spent = sum(trial.seconds or 0.0 for trial in record.ended) / pool.size
+        self.spent = sum((trial.seconds or 0.0) / trial.beside for trial in record.ended)
         self.looked = -LOOK
 
     def run(self) -> None:
@@ -142,11 +142,17 @@ class _Driver:
                 return None
             pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
             genotype = self.first[number] if number < len(self.first) else None
-            if genotype is None and self.confirm is not None and self._last_part(number):
+            if genotype is None and self.confirm is not None and self._fits() and self._last_part(number):
                 genotype = self.confirm.ask(number, pending)
             if genotype is None:
                 genotype = self.strategy.ask(number, pending)
             return self.record.add(genotype, self._described(genotype))
+
+    def _fits(self) -> bool:
+        """Whether a trial so far is worth a confirmation: one that fits, or any where nothing has to."""
+        reward = self.problem.reward
+        outcomes = [one.outcome for one in self.told if one.outcome is not None]
+        return any(not reward.targets or reward.fits(one.costs) for one in outcomes)
 
     def _last_part(self, number: int) -> bool:
         """Whether the trial is of those that confirm, by its number or by the time left."""
@@ -174,7 +180,7 @@ class _Driver:
     def _end(self, done: Done) -> None:
         """Write down what came of a trial."""
         del self.running[done.number]
-        trial = self.record.end(done)
+        trial = self.record.end(done, self.pool.size)
         self._tell()
         if trial is None:
             return

@@ -45,7 +45,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Trial:
-    """What is kept of a trial. `ended` counts the trials of a search as they end, from 1."""
+    """What is kept of a trial. It ran for `seconds`, one of `beside` at once.
+
+    `ended` counts the trials of a search as they end, from 1.
+    """
 
     number: int
     genotype: Genotype
@@ -56,6 +59,7 @@ class Trial:
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     seconds: float | None = None
+    beside: int = 1
     ended: int | None = None
 
     @property

@@ -46,12 +46,12 @@ class _Convolved(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the map, the filters and the bias."""
         x, weight = ctx.saved_tensors
-        grad = grads[0].to(x.dtype)
+        grad, filters = grads[0].to(x.dtype), weight.to(x.dtype)  # they differ under autocast
         of_map, of_filters, of_bias = ctx.needs_input_grad[:3]
         return (
-            map_gradient(grad, x, weight, *ctx.terms) if of_map else None,
-            filter_gradient(grad, x, weight.shape[-1], *ctx.terms) if of_filters else None,
-            grad.sum((0, 2, 3)) if of_bias else None,
+            map_gradient(grad, x, filters, *ctx.terms) if of_map else None,
+            filter_gradient(grad, x, weight.shape[-1], *ctx.terms).to(weight.dtype) if of_filters else None,
+            grad.sum((0, 2, 3)).to(weight.dtype) if of_bias else None,
             None, None, None,
         )  # fmt: skip
 

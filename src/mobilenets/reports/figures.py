@@ -200,7 +200,7 @@ def before_after(rows: Sequence[tuple[str, float, float]], title: str) -> "Figur
 
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> "Figure":
     """The confusion matrix as shares of each true class; class names and counts where they can be read."""
-    shares = [[count / max(1, sum(row)) for count in row] for row in matrix]
+    shares = [[count / whole for count in row] for row in matrix for whole in [max(1, sum(row))]]
     with style():
         side = min(9.0, 2.2 + 0.34 * len(labels))
         figure = blank(side, side)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobilenets.arch.card import Card
+from mobilenets.base.errors import DataError
 from mobilenets.data.augment import may_flip
 from mobilenets.data.cache import ImageCache, build_cache, build_masks, build_whole
 from mobilenets.data.dataset import IGNORED, Dataset, MaskedSample
@@ -128,6 +129,11 @@ class Segment:
         tally = _Tally(held, np.zeros((classes, classes), np.int64))
         if not run_over(network, held.cache, card.preprocess, tally.take, stop=stop, batch_size=8):
             return None
+        if not tally.counts.sum():
+            raise DataError(
+                f"no pixel of the {len(tally.losses)} masks to judge by has a class; put images "
+                "with classes there"
+            )
         metrics = {
             "mIoU": float(np.nanmean(ious(tally.counts))),
             "pixel_accuracy": float(np.trace(tally.counts) / max(1, tally.counts.sum())),

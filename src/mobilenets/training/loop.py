@@ -106,6 +106,7 @@ def train(
         """Whether there is no more to do."""
         return is_finished(progress, metric, settings) or given_up(progress.history)
 
+    wish: Wish | None = None
     if not ended():
         feeds = _feeds(parts)
         held = Held(parts.task.val_feed(dataset.val, card), len(dataset.val))
@@ -123,6 +124,11 @@ def train(
     if writes:
         _publish(run)
     parts.accelerator.wait_for_everyone()
+    if wish is not None and _wished(parts, wish):
+        raise Interrupted(
+            f"{wish.name or 'another process'} ended the training as it was done; its weights are in "
+            f"{run.weights}; run the same command again to go on"
+        )
     best = best_row(progress.history, metric, len(dataset.val))
     seconds = sum(row["seconds"] for row in progress.history)
     return Trained(best[metric], best["epoch"], progress.epoch, seconds, progress.history)
@@ -250,11 +256,16 @@ def _end_epoch(parts: Parts, held: Held, keeper: Keeper, wish: Wish) -> None:
     keeper.save()
 
 
-def _end_if_wished(parts: Parts, keeper: Keeper, wish: Wish) -> None:
-    """Save and raise Interrupted once any process was told to end."""
+def _wished(parts: Parts, wish: Wish) -> bool:
+    """Whether any process was told to end."""
     if wish():
         parts.accelerator.set_trigger()
-    if parts.accelerator.check_trigger():
+    return bool(parts.accelerator.check_trigger())
+
+
+def _end_if_wished(parts: Parts, keeper: Keeper, wish: Wish) -> None:
+    """Save and raise Interrupted once any process was told to end."""
+    if _wished(parts, wish):
         keeper.save()
         parts.accelerator.wait_for_everyone()  # torchrun ends the others as soon as one of them is gone
         progress = keeper.state.progress

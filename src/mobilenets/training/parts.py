@@ -13,7 +13,7 @@ from torch import nn
 from mobilenets import tasks
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
-from mobilenets.base.errors import UsageError
+from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.run import Run
 from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import steps_per_epoch
@@ -104,10 +104,16 @@ def prepare(
 ) -> Parts:
     """Network, loss, optimiser and average on their device, this process's share of the images.
 
-    Raises UsageError for a setting that the task does not know and for a teacher that does not suit.
+    Raises UsageError for a setting that the task does not know and for a teacher that does not suit,
+    DataError for a single image.
     """
     task = tasks.get(card.task)
     _refuse(settings, task.name, teacher, unlabelled)
+    if len(dataset.train) < 2:
+        raise DataError(
+            f"{len(dataset.train)} image to train on is too few: batch norms compare at least two; add some, "
+            "or give a smaller --val"
+        )
     _set(network, settings)
     teaching = _teaching(teacher, card, settings, accelerator.device)
     criterion = task.criterion(card, settings, dataset)

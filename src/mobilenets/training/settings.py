@@ -22,6 +22,7 @@ CHOICES = {
     "augment": AUGMENTATIONS,
     "embed_loss": LOSSES,
 }
+WARMUP = 0.2  # of a training may be warm-up, at most, where it is made short
 # What a number may be, each as lowest, highest; the second list is for whole numbers.
 REALS = {
     "lr": (1e-12, 1e6),
@@ -214,7 +215,7 @@ def trying(n_train: int, classes: int, task: str, epochs: int) -> Settings:
     return replace(
         known,
         epochs=epochs,
-        warmup_epochs=min(known.warmup_epochs, 0.2 * epochs),
+        warmup_epochs=min(known.warmup_epochs, WARMUP * epochs),
         ema_decay=min(known.ema_decay, 0.99),  # an average over longer would still hold the beginning
         checkpoint_seconds=60.0,
     )
@@ -230,12 +231,18 @@ def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
 
 
 def override(settings: Settings, **given: Any) -> Settings:
-    """The settings with some fields replaced. Raises UnknownName with the nearest names, UsageError."""
+    """The settings with some fields replaced; a training that is made shorter warms up for a fifth at most.
+
+    Raises UnknownName with the nearest names, UsageError.
+    """
     known = [field.name for field in fields(Settings)]
     for name in given:
         if name not in known:
             raise UnknownName("setting", name, known)
-    return replace(settings, **given)
+    found = replace(settings, **given)
+    if "epochs" in given and "warmup_epochs" not in given:
+        found = replace(found, warmup_epochs=min(found.warmup_epochs, WARMUP * found.epochs))
+    return found
 
 
 def _batch(n_train: int, most: int) -> int:

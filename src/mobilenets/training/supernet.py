@@ -79,12 +79,18 @@ def train_shared(
     lessons = _prepared(shared, draw, dataset, card, settings)
     state = State(shared, lessons.criterion, None, lessons.optimiser, Progress())
     checkpoint.resume(run, state, lessons.terms)
+    wish: Wish | None = None
     if state.progress.epoch < settings.epochs:
         with stop_wish() as wish, progress_bar() as bar:
             shown = bar.add_task("shared weights", total=settings.epochs * lessons.steps)
             _epochs(lessons, dataset, state, run, wish, lambda done: bar.update(shown, completed=done))
     if not run.weights.exists():
         write_bytes(run.weights, to_bytes(_tensors(shared), metadata={cards.KEY: cards.dumps(card)}))
+    if wish is not None and wish():
+        raise Interrupted(
+            f"{wish.name} ended the training of shared weights as it was done; they are in {run.weights}; "
+            "run the same command again to go on"
+        )
     return state.progress
 
 
