@@ -20,6 +20,7 @@ from mobilenets.jobs.supernet import shared_weights
 from mobilenets.nas import spaces
 from mobilenets.nas.record import read_record
 from mobilenets.nn import load_model
+from mobilenets.nn.shared import Candidate
 from mobilenets.training.supernet import load_shared
 
 
@@ -46,10 +47,9 @@ def test_any_process_judges_a_network_by_its_part_and_always_alike(shapes, tmp_p
 
     tuned = replace(tries, epochs=1, settings={"batch_size": 8})
     network, _ = tuned.opened(genotype, arch, Run(tmp_path / "one"), 0)
-    place = next(iter(space.places(space.values(genotype))))
-    part = load_shared(tries.weights).get_parameter(f"{place}:conv/weight")
-    own = network.blocks[0].conv.weight
-    assert own.equal(part[: own.shape[0], : own.shape[1]])
+    part = load_shared(tries.weights).weights(Candidate(arch, space.places(space.values(genotype))))
+    assert part
+    assert all(network.get_parameter(name).equal(one) for name, one in part.items())
     trial = tuned(0, genotype, codec.dumps(arch), 0)
     assert trial.metrics["epoch1"] == trial.outcome.quality
     assert not (tuned.folder / "00000").exists()
