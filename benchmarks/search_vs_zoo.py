@@ -29,6 +29,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import optuna
+
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import BudgetError
@@ -40,7 +42,7 @@ from mobilenets.jobs.resource import Price
 from mobilenets.jobs.search import search
 from mobilenets.jobs.start import Plan, read_data
 from mobilenets.jobs.train import train_in
-from mobilenets.nas.record import read_record
+from mobilenets.nas.record import NAME, read_record
 from mobilenets.reports import figures
 from tasks import DATA, unpacked
 from telling import run_script, tell
@@ -105,7 +107,9 @@ def searched(data: Path, out: Path, given: argparse.Namespace) -> dict[str, Any]
         hours=TRIALS * given.hours, proxy_epochs=6, workers=WORKERS, beside="", seed=given.search_seed,
         settings={"epochs": 1}, out=out,  # trainings in full are ours
     )  # fmt: skip
-    seconds = Run(out).search.stat().st_mtime - (out / "config.yaml").stat().st_mtime
+    study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{out / 'search.db'}")
+    ended = max(trial.datetime_complete for trial in study.trials if trial.datetime_complete)
+    seconds = ended.timestamp() - (out / "config.yaml").stat().st_mtime
     return {
         "hours": given.hours,
         "seed": given.search_seed,
