@@ -107,7 +107,7 @@ def prepared(
 
 def announce(hunt: Hunt, trials: int, hours: float | None, workers: int, ray: str | None) -> None:
     """Say what the search will cost before it begins; on a cluster, on as many machines like this one."""
-    space, workers = hunt.problem.space, max(workers, 1)
+    space = hunt.problem.space
     with _threads(1 if ray else max(1, (os.cpu_count() or 1) // workers)):
         each = mean(hunt.short.seconds(arch) for arch in _first(hunt))
     whole = each * trials / workers / 3600
@@ -131,7 +131,7 @@ def _first(hunt: Hunt) -> list[Arch]:
             found.append(space.arch(strategy.ask(number)))
         if len(found) == TIMED:
             break
-    return found
+    return found or samples(space, hunt.seed)[:TIMED]
 
 
 @contextmanager

@@ -143,9 +143,8 @@ def search(
     with marked(run, "search"):
         if evaluator == "supernet":
             shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
-            hunt = replace(
-                hunt, short=shared, confirm=confirm and proxy_epochs > 0
-            )  # else they repeat exactly
+            again = confirm and proxy_epochs > 0  # without a training, trials repeat exactly
+            hunt = replace(hunt, short=shared, confirm=again)
         announce(hunt, trials, hours, workers, ray)
         tried = _tried(run, others, hunt.short, read_in.dataset, options)
         pool = pool_of(hunt.short, workers, ray)
