@@ -85,11 +85,12 @@ def recipe(data: Path, home: Path, given: argparse.Namespace) -> dict[str, Arch]
         target=TARGET, trials=1000, hours=given.hours, workers=given.workers, beside="", seed=given.seed,
         settings=settings, out=home / "searched",
     ))  # fmt: skip
-    timed(home / "netadapt-timed.json", lambda: adapt(
-        home / "searched", budget=given.budget, target=TARGET, out=home / "adapted", workers=given.workers,
+    narrower = home / f"adapted-{given.budget.rstrip('%')}"
+    timed(narrower.with_name(f"{narrower.name}-timed.json"), lambda: adapt(
+        home / "searched", budget=given.budget, target=TARGET, out=narrower, workers=given.workers,
         seed=given.seed,
     ))  # fmt: skip
-    found, adapted = (codec.loads(Run(home / name).arch.read_bytes()) for name in ("searched", "adapted"))
+    found, adapted = (codec.loads(Run(place).arch.read_bytes()) for place in (home / "searched", narrower))
     ends = cheaper_ends(adapted)
     return {"search": found, "netadapt": adapted, "ends": ends, "hardswish": with_hardswish(ends)}
 

@@ -146,7 +146,7 @@ def test_a_file_that_answers_otherwise_takes_nobodys_place(task, spoil, tmp_path
 def test_nms_inside_a_tflite_file_finds_the_same_on_two_threads(tmp_path):
     subject = task_subject("detect")
     path = tmp_path / "model.tflite"
-    export(subject.network, subject.card, path, "litert", subject.pixels, threads=2, form="nms")
+    export(subject.network, subject.card, path, "litert", subject.pixels, form="nms")
     one, two = (open_session(path, parse_target(f"litert:cpu:{threads}")) for threads in (1, 2))
     for mine, theirs in zip(one.outputs(subject.pixels), two.outputs(subject.pixels), strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -1,20 +1,36 @@
 import csv
+import importlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from mobilenets.arch import card as cards
-from mobilenets.base.errors import ConfigMismatch, DataError, RunError, UnknownName, UsageError, WeightsError
+from mobilenets.arch.preprocess import Preprocess
+from mobilenets.base.errors import (
+    BudgetError,
+    ConfigMismatch,
+    DataError,
+    RunError,
+    UnknownName,
+    UsageError,
+    WeightsError,
+)
 from mobilenets.base.files import read_json
 from mobilenets.base.run import Run
+from mobilenets.data.load import load_dataset
 from mobilenets.jobs.benchmark import benchmark
 from mobilenets.jobs.evaluate import evaluate
 from mobilenets.jobs.export import export
 from mobilenets.jobs.fit import fit
 from mobilenets.jobs.predict import predict
+from mobilenets.jobs.subject import sample_pixels
 from mobilenets.jobs.train import train
+from mobilenets.runtimes import read_card
 
 
 def test_the_result_is_what_was_asked(fitted, shapes):
@@ -44,7 +60,7 @@ def test_a_second_call_repeats_nothing(fitted, shapes, monkeypatch):
     before = {
         path: path.stat().st_mtime_ns for path in (out / "model.safetensors", out / "exports/model.tflite")
     }
-    assert fit(shapes, budget="50ms", out=out, **asked) == result
+    assert fit(f"{shapes}/", budget="50ms", out=out, **asked) == result
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -156,6 +172,9 @@ def test_classes_are_matched_by_name(fitted, tmp_path):
         ({"resolution": 7}, UsageError, "resolution must be"),
         ({"settings": {"epoch": 3}}, UnknownName, "did you mean epochs"),
         ({"data": "nowhere"}, DataError, "does not exist"),
+        ({"task": "embed", "settings": {"mixup": 0.2}}, UsageError, "mixup blends classes of whole images"),
+        ({"task": "embed", "settings": {"class_weights": "balanced"}}, UsageError, "class_weights are for"),
+        ({"task": "embed", "val": 0.04}, DataError, "no class has two images in the val split"),
     ],
 )
 def test_wrong_usage_leaves_nothing_behind(shapes, tmp_path, changes, error, message):
@@ -163,6 +182,99 @@ def test_wrong_usage_leaves_nothing_behind(shapes, tmp_path, changes, error, mes
     with pytest.raises(error, match=message):
         fit(**asked)
     assert not (tmp_path / "run").exists()
+
+
+def test_other_images_are_refused_and_change_nothing(fitted, shapes, tmp_path):
+    out, _, asked = fitted
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    shutil.copytree(shapes, tmp_path / "more")
+    shutil.copy(next((shapes / "train/disc").iterdir()), tmp_path / "more/train/square/new.png")
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    (copy / "config.yaml").write_text(yaml.safe_dump({**config, "data": str(tmp_path / "more")}))
+    kept = {path: path.read_bytes() for path in (copy / "dataset.json", copy / "status.json")}
+    with pytest.raises(ConfigMismatch, match=r"are not those that .*run began with; use another --out"):
+        fit(tmp_path / "more", budget="50ms", out=copy, **asked)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_the_status_says_when_nothing_meets_the_budget(shapes, tmp_path):
+    with pytest.raises(BudgetError):
+        fit(shapes, budget="1us", model="mobilenet_v3_small", width=0.35, resolution=32, weights="none",
+            out=tmp_path)  # fmt: skip
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert (status["stage"], status["state"]) == ("choose", "failed")
+    assert "closest" in status["reason"]
+
+
+def test_a_run_is_judged_on_images_that_it_was_not_trained_on(fitted, shapes, tmp_path, monkeypatch):
+    out, _, _ = fitted
+    copy, seen = tmp_path / "run", []
+    shutil.copytree(out, copy)
+    told = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps({**told, "val": 0.25, "seed": 3}))
+    module = importlib.import_module("mobilenets.jobs.evaluate")
+
+    def score(session, dataset, *rest, **more):
+        seen.append(dataset.val)
+        return real(session, dataset, *rest, **more)
+
+    real = module.score
+    monkeypatch.setattr(module, "score", score)
+    whole = shapes / "train"  # has no val split of its own
+    for model in (copy, copy / "model.safetensors", copy / "exports/model.tflite"):
+        evaluate(model, whole)
+    evaluate(copy, whole, seed=4)
+    cut = [load_dataset(whole, 0.25, seed)[0].val for seed in (3, 4)]
+    assert cut[0] != cut[1]
+    assert seen == [cut[0]] * 3 + [cut[1]]
+
+
+def test_a_file_made_again_says_what_the_run_reached(fitted, tmp_path):
+    out, result, _ = fitted
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    assert export(copy)["artifact"] == str(copy / "exports/model.tflite")
+    metric = read_card(copy / "exports/model.tflite").metric
+    assert (metric["value"], metric["split"]) == (result["value"], "test")
+    elsewhere = export(copy, out=tmp_path / "other.tflite")["artifact"]
+    assert read_card(Path(elsewhere)).metric["split"] == "val"
+
+
+def test_images_to_compare_on_come_from_a_table_too(fitted, shapes, tmp_path, monkeypatch):
+    out, _, _ = fitted
+    module, seen = importlib.import_module("mobilenets.jobs.export"), []
+    monkeypatch.setattr(
+        module, "sample_pixels", lambda record, paths: seen.append(paths) or real(record, paths)
+    )
+    real = importlib.import_module("mobilenets.jobs.subject").sample_pixels
+    shutil.copytree(shapes / "train", tmp_path / "images")
+    images = sorted((tmp_path / "images").rglob("*.png"))
+    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in images]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *lines]))
+    export(out, to="onnx", data=tmp_path / "list.csv", out=tmp_path / "a.onnx")
+    assert sorted(seen[0]) == images
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/a.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"no image of .*bad can be read"):
+        export(out, to="onnx", data=tmp_path / "bad", out=tmp_path / "b.onnx")
+
+
+def test_what_cannot_be_exported_is_told_as_it_is(fitted, shapes, tmp_path):
+    out, result, _ = fitted
+    with pytest.raises(UsageError, match="is a file for litert, from which no network is made again"):
+        export(result["artifact"], to="onnx")
+    shutil.copytree(out, tmp_path / "begun", ignore=shutil.ignore_patterns("model.safetensors"))
+    with pytest.raises(RunError, match="begun has no finished model yet"):
+        export(tmp_path / "begun")
+
+
+def test_the_users_images_serve_without_the_embedded_ones(shapes, monkeypatch):
+    def never():
+        raise AssertionError("the embedded data set was made")
+
+    monkeypatch.setattr("mobilenets.data.signs.signs", never)
+    assert len(sample_pixels(Preprocess(32, 32), sorted(shapes.rglob("*.png")))) == 16
 
 
 def test_weights_of_another_network_are_refused(fitted, shapes, tmp_path):

@@ -239,6 +239,11 @@ REFUSED = [
     ({"direct": True, "budget": "3ms", "table": "times.json"}, "the table times.json is given"),
     ({"direct": True, "budget": "3ms", "workers": 2}, "--workers 2"),
     ({"direct": True, "budget": "3ms", "ray": "auto"}, "--ray"),
+    ({"table": "times.json"}, "the budget is one of macs"),
+    ({"ray": "auto", "workers": 2}, "--ray has as many as the cluster"),
+    ({"supernet_epochs": 3}, "belong to --evaluator supernet"),
+    ({"settings": {"class_weights": "balanced"}, "task": "embed"}, "class_weights are for"),
+    ({"storage": "postgresql://me:geheim@127.0.0.1:1/none"}, r"me:\*\*\*@127.0.0.1:1/none cannot be used"),
     ({"direct": True, "budget": "0.0001ms"}, "nothing in the space v3 meets 0.0001 ms"),
 ]
 
@@ -250,18 +255,27 @@ def test_bad_input_is_one_clear_line(shapes, tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
+UNBUILT = """
+from mobilenets.nas import Decision, Space
+space = Space("mine", (Decision("a", (1, 2)),), lambda values: values["b"])
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
         ("space = 3", "must have a Space"),
         ("1 / 0", "ZeroDivisionError"),
         ("def space(seed): return seed", "must return a Space, got Arch"),
+        ("def space(seed): return 1 / 0", "the function space of .* fails: ZeroDivisionError"),
+        (UNBUILT, "the space mine cannot build a network: KeyError"),
     ],
 )
 def test_a_bad_file_of_a_space_is_one_clear_line(shapes, tmp_path, code, message):
     (tmp_path / "mine.py").write_text(code)
+    side = None if code == UNBUILT else 32  # which says it itself
     with pytest.raises(MobilenetsError, match=message):
-        search(shapes, out=tmp_path / "run", **ASKED | {"space": tmp_path / "mine.py"})
+        search(shapes, out=tmp_path / "run", **ASKED | {"space": tmp_path / "mine.py", "resolution": side})
 
 
 def test_a_space_that_says_its_network_takes_no_other(shapes, tmp_path):
@@ -269,6 +283,29 @@ def test_a_space_that_says_its_network_takes_no_other(shapes, tmp_path):
     path.write_text(spaces.dumps(spaces.space_around("v3", find("mobilenet_v3_small", resolution=32))))
     with pytest.raises(MobilenetsError, match="says itself what its networks are; leave --resolution out"):
         search(shapes, out=tmp_path / "run", **ASKED | {"space": path})
+
+
+def test_a_space_of_sides_that_are_no_numbers(shapes, tmp_path):
+    text = spaces.dumps(spaces.space_around("v3", find("mobilenet_v3_small", resolution=32)))
+    path = tmp_path / "space.json"
+    path.write_text(json.dumps({**json.loads(text), "options": {"resolution": ["32"]}}))
+    with pytest.raises(MobilenetsError, match=r"options.resolution\[0\]"):
+        search(shapes, out=tmp_path / "run", **ASKED | {"space": path, "resolution": None})
+
+
+def test_another_place_for_the_record_is_refused(searched, shapes, tmp_path):
+    out, _ = searched
+    with pytest.raises(ConfigMismatch, match=r"in the folder itself, not in .*other.db; give the --storage"):
+        search(shapes, out=out, **ASKED | {"storage": str(tmp_path / "other.db")})
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("change", [{"resolution": 64}, {"budget": "1Mparams"}, {"width": 0.5}])
+def test_a_record_belongs_to_its_network_and_images(change, shapes, tmp_path):
+    asked = ASKED | {"beside": "", "trials": 1, "storage": str(tmp_path / "both.db")}
+    search(shapes, out=tmp_path / "one", **asked)
+    with pytest.raises(ConfigMismatch):
+        search(shapes, out=tmp_path / "other", **asked | change)
 
 
 def test_a_budget_that_nothing_can_meet_is_said_before_anything_is_trained(shapes, tmp_path):

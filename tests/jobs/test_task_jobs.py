@@ -117,7 +117,8 @@ def test_fit_measures_the_file(data, tmp_path, task, target, epochs):
     stored = read_json(run.result)
     assert stored["target"] == target
     assert (result["task"], result["metric"], result["split"]) == (task, METRICS[task], "test")
-    assert stored["torch_value"] == pytest.approx(stored["value"], abs=0.02)
+    near = 1.01 / stored["n"] if task == "embed" else 0.02  # rounding may decide a tie of one query
+    assert stored["torch_value"] == pytest.approx(stored["value"], abs=near)
     assert stored["met"]
     (candidate,) = read_json(run.candidates)["candidates"]
     assert candidate["chosen"]

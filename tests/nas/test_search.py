@@ -145,6 +145,31 @@ def test_an_evaluator_that_always_fails_ends_the_search(tmp_path):
         assert len(run(record)) == 8
 
 
+def test_a_cause_that_stays_ends_the_search_later_too(tmp_path):
+    def until(number, genotype, arch, seed):
+        return (judged if number < 4 else failing)(number, genotype, "{}", seed)
+
+    space = replace(PROBLEM.space, build=lambda _: find("mobilenet_v2", 0.35, 32))
+    problem = Problem(space, PROBLEM.reward)
+    with Record(tmp_path / "search.db", problem, identity(problem, "random", SEED)) as record:
+        with pytest.raises(SearchError, match="of 14 trials the last 10 failed, the last one: no images in"):
+            search(problem, Random(problem, SEED), record, Inline(until), 50)
+        assert len(record.ended) == 14
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_a_small_space_ends_once_it_is_known(confirms, tmp_path):
+    decisions = (Decision("one", (0, 1)), Decision("other", (0, 1, 2)))
+    space = Space("small", decisions, lambda _: find("mobilenet_v2", 0.35, 32))
+    problem = Problem(space, PROBLEM.reward)
+    for trials in (30, 40):
+        with Record(tmp_path / "search.db", problem, identity(problem, "random", SEED)) as record:
+            confirm = Confirm(problem, SEED) if confirms else None
+            ended = search(problem, Random(problem, SEED), record, Inline(judged), trials, confirm=confirm)
+            assert len({one.genotype for one in ended}) == 6
+            assert len(ended) == 6 + (part(trials) if confirms else 0)
+
+
 @pytest.mark.parametrize(
     ("evaluate", "reason"),
     [
@@ -247,13 +272,20 @@ def test_a_storage_that_goes_away_ends_in_one_line(tmp_path):
 
 
 def test_two_drivers_share_the_trials(tmp_path):
-    from threading import Thread
+    from threading import Thread, get_ident
 
     place = tmp_path / "search.db"
 
+    by: dict[int, int] = {}  # who tried which trial
+
     def drive():
+        def slowly(number, *rest):
+            by[number] = get_ident()
+            time.sleep(0.1)  # so that the other one comes along
+            return judged(number, *rest)
+
         with opened(place) as record:
-            run(record, trials=12)
+            run(record, slowly, trials=12)
 
     threads = [Thread(target=drive) for _ in range(2)]
     for one in threads:
@@ -264,6 +296,7 @@ def test_two_drivers_share_the_trials(tmp_path):
     assert [one.number for one in trials] == list(range(12))
     assert all(one.state == "complete" for one in trials)
     assert len({one.genotype for one in trials}) == 12
+    assert len(set(by.values())) == 2, "both did some"
 
 
 TABLE = (

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -134,9 +134,12 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
     run = Run(Path(folder))
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if run.config.exists():
-        _refuse_other(
-            run.config, read_config(run), yaml.safe_load(text)
-        )  # as it reads back: tuples are lists
+        before, now = read_config(run), yaml.safe_load(text)  # as it reads back: tuples are lists
+        if differing := changes(before, now):
+            raise ConfigMismatch(
+                f"{run.folder} holds a run with other settings ({differing}); "
+                "use another --out, or the same settings"
+            )
     elif run.folder.is_file():
         raise RunError(f"{run.folder} is a file; give a folder for the run")
     else:
@@ -167,18 +170,13 @@ def read_config(run: Run) -> dict[str, Any]:
     return config
 
 
-def _refuse_other(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raise ConfigMismatch when two configurations differ."""
-    missing = object()
-    differing = [key for key in {**old, **new} if old.get(key, missing) != new.get(key, missing)]
-    if differing:
-        changes = ", ".join(
-            f"{key}: {shown(old.get(key))} there, {shown(new.get(key))} now" for key in differing
-        )
-        raise ConfigMismatch(
-            f"{path.parent} holds a run with other settings ({changes}); "
-            "use another --out, or the same settings"
-        )
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Each value in which one mapping differs from another, as it is there and now; what lacks is None."""
+    return ", ".join(
+        f"{key}: {shown(old.get(key))} there, {shown(new.get(key))} now"
+        for key in {**old, **new}
+        if old.get(key) != new.get(key)
+    )
 
 
 def mark(run: Run, stage: str, state: str, **facts: Any) -> None:

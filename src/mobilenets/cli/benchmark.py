@@ -15,7 +15,9 @@ def benchmark(
     ],
     *,
     target: options.Target = "litert:cpu:1",
-    seconds: Annotated[float, typer.Option(metavar="S", help="How long to measure each.")] = 2.0,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="How long to measure each; if not given, 2.")
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(metavar="M", help="Run one network so long without pause, and show how it slows down."),

@@ -15,7 +15,7 @@ import typer
 
 from mobilenets.base.console import emit, is_first, say
 from mobilenets.base.errors import MobilenetsError, UnknownName, UsageError, shown
-from mobilenets.cli.config import read_config
+from mobilenets.cli.config import Config, read_config
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's; typer carries a click of its own
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -68,11 +68,13 @@ def conducted(module: ModuleType, name: str) -> Callable[..., int]:
     """
     function = getattr(module, identifier(name))
 
-    def command(*, json: bool, config: object, debug: bool, **values: Any) -> int:  # noqa: ARG001
+    def command(*, json: bool, config: Config | None, debug: bool, **values: Any) -> int:  # noqa: ARG001
         if name not in SHARED_WORK and os.environ.get("WORLD_SIZE", "1") != "1":
             raise UsageError(
                 f"{name} is work for one process; use torchrun for {', '.join(SHARED_WORK)} only"
             )
+        if config and config.settings:
+            values = config.beneath(values)
         with stdout_kept():
             document = function(**values)
         with broken_pipe_ignored():

@@ -1,5 +1,8 @@
 """--config FILE.yaml: options from a file, under their names with underscores; flags win over them."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +11,28 @@ import typer
 from mobilenets.base.errors import UnknownName, UsageError, shown
 
 NOT_IN_FILES = ("config", "debug", "help")
+SETTINGS = "settings"  # of a training, which are given one by one
 VERB = "verb"  # in the config.yaml of a run: the command that wrote it
 NOTES = ("space_sha256", "task", "val")  # in it, too, where they are no options: what was found, not asked
 
 
-def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make the values of a file the defaults of the command that is being parsed.
+@dataclass(frozen=True)
+class Config:
+    """The training settings of a file, by name, as they would be typed. Its other options are defaults."""
+
+    settings: Mapping[str, str]
+
+    def beneath(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a command was given, with those settings that it names neither by a flag nor with --set."""
+        typed = list(values["settings"] or ())
+        named = {text.partition("=")[0].strip().replace("-", "_") for text in typed}
+        named |= {name for name, value in values.items() if value is not None}
+        more = [f"{name}={text}" for name, text in self.settings.items() if name not in named]
+        return {**values, "settings": [*more, *typed] or None}
+
+
+def read_config(context: typer.Context, path: Path | None) -> Config | None:
+    """Make the values of a file the defaults of the command that is being parsed, but for its settings.
 
     They are handed on as text and read as if they had been typed; null stands for "not given".
     The config.yaml of a run is such a file.
@@ -29,6 +48,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         if parameter.name not in NOT_IN_FILES
     }
     defaults: dict[str, Any] = {}
+    settings: dict[str, str] = {}
     for key, value in _mapping(path).items():
         if (key == VERB and value == verb) or (key in NOTES and key not in known):
             continue
@@ -36,11 +56,14 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
             raise UsageError(f"{path} is of `mobilenets {shown(value)}`, this is `mobilenets {verb}`")
         if key not in known:
             raise UnknownName(f"option in {path} called", str(key), known)
+        if key == SETTINGS and isinstance(value, dict):
+            settings = {str(name): _setting(str(name), item) for name, item in value.items()}
+            continue
         several = known[key].nargs == -1 or getattr(known[key], "multiple", False)
         if value is not None:
             defaults[key] = _texts(key, value) if several else _text(key, value)
     context.default_map = defaults
-    return path
+    return Config(settings)
 
 
 def _mapping(path: Path) -> dict[str, Any]:
@@ -69,11 +92,14 @@ def _text(key: str, value: Any) -> str:
             return str(value)
 
 
+def _setting(name: str, value: Any) -> str:
+    """The value of a training setting as a person would type it: one value, or a list, also of lists."""
+    return json.dumps(value) if isinstance(value, list) else _text(name, value)
+
+
 def _texts(key: str, value: Any) -> list[str]:
-    """The values of an option that may be given several times: a list, keys with values, or one value."""
+    """The values of an option that may be given several times: a list, or one value."""
     match value:
-        case dict():
-            return [f"{name}={_text(name, item)}" for name, item in value.items()]
         case list():
             return [_text(key, item) for item in value]
         case _:

@@ -32,8 +32,13 @@ def evaluate(
     ] = None,
     window: options.Window = None,
     target: options.Where = None,
-    val: options.Val = None,
-    seed: options.Seed = 0,
+    val: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Held back where DATA has no val split; if not given, the run's."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="By which the val split was cut; if not given, the run's.")
+    ] = None,
     **named: Unpack[options.Named],
 ) -> dict[str, Any]:
     """Measure how good a run or file is on labelled images.

@@ -113,8 +113,8 @@ def search(
         ),
     ] = "short",
     supernet_epochs: Annotated[
-        int, typer.Option(metavar="N", help="Epochs of the weights that networks share.")
-    ] = 30,
+        int | None, typer.Option(metavar="N", help="Epochs of the weights that networks share; 30.")
+    ] = None,
     finalists: Annotated[
         int, typer.Option(metavar="N", help="Networks trained in full, of which the best is kept.")
     ] = 1,

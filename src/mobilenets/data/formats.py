@@ -16,6 +16,7 @@ from mobilenets.data.listing import (
     Listing,
     entries,
     relative,
+    split_folders,
     walk,
 )
 
@@ -127,14 +128,8 @@ def _holds_folders(folder: Path) -> bool:
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """The folders named for splits, where they are that rather than classes that happen to be called so."""
-    folders = [entry for entry in entries(root) if entry.is_dir()]
-    found: dict[str, Path] = {}
-    for folder in folders:
-        if split := SPLIT_NAMES.get(folder.name.lower()):
-            if split in found:
-                raise LayoutError(f"{found[split]} and {folder} both name the split {split}", "keep one")
-            found[split] = folder
-    alone = len(found) == len(folders)
+    found = split_folders(root)
+    alone = len(found) == sum(entry.is_dir() for entry in entries(root))
     if "train" in found and (alone or len(found) > 1 or _holds_folders(found["train"])):
         return {split: found[split] for split in SPLITS if split in found}
     if found and alone:

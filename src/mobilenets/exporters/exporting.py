@@ -18,7 +18,6 @@ from mobilenets.exporters.parity import Parity, compare
 from mobilenets.nn import Network
 from mobilenets.runtimes import RUNTIMES, Target, runtime_of
 from mobilenets.runtimes.open import open_as
-from mobilenets.runtimes.target import check_precision
 from mobilenets.tasks.detect import RULES
 
 EXPORTERS: Mapping[str, str] = MappingProxyType(
@@ -45,8 +44,6 @@ def export(
     path: Path,
     to: str,
     samples: np.ndarray,
-    threads: int = 1,
-    precision: str = "float32",
     form: str | None = None,
 ) -> Exported:
     """Write `network` with its card as a file for the runtime `to`, verified on real images.
@@ -59,7 +56,6 @@ def export(
     """
     path = Path(path)
     exporter = _exporter(to)
-    check_precision(precision)
     if path.suffix.lower() != RUNTIMES[to]:
         raise UsageError(f"a file for {to} ends in {RUNTIMES[to]}, got {path}")
     if network.arch != card.arch:
@@ -69,7 +65,7 @@ def export(
     card = replace(card, outputs=form_of(card, to, form))
     network = copy.deepcopy(network).cpu().eval()
     raw = replace(card, outputs="plain") if card.outputs == "nms" else card
-    target = Target(to, threads=threads)
+    target = Target(to)
     with replacing(path) as draft:
         exporter.write(network, raw, draft)
         session = open_as(draft, target)

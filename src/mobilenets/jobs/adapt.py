@@ -10,14 +10,15 @@ from mobilenets.arch import codec
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.base.errors import RunError, UsageError, shown
+from mobilenets.base.errors import UsageError, shown
 from mobilenets.base.files import write_json, write_text
-from mobilenets.base.run import Run, find_run, mark, marked, open_run, read, read_config
+from mobilenets.base.run import Run, find_run, marked, open_run, read, read_config
 from mobilenets.jobs.adaptation import document, line
 from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.resource import Meter, meter
 from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds
-from mobilenets.jobs.start import check_settings, command, read_data
+from mobilenets.jobs.start import check_settings, command, read_data, split_of
+from mobilenets.jobs.subject import finished
 from mobilenets.jobs.teacher import guidance, opened
 from mobilenets.jobs.verify import verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
@@ -65,16 +66,16 @@ def adapt(
     rules = Rules(step, decay, multiple, tuned, cast("Choice", choice), cast("Judge", judge))
     search = Search(rules, images, importance, workers)
     parse_target(target)
-    check_settings(settings)
     if teacher is not None:
         opened(teacher)
     weights, material = source(Path(model), data)
+    check_settings(settings, material.task)
     run = open_run(
         Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted"),
         {
             "verb": "adapt",
-            "model": str(model),
-            "data": str(data or material.data),
+            "model": str(Path(model)),
+            "data": str(Path(data or material.data)),
             "task": material.task,
             "budget": budget,
             "target": target,
@@ -119,9 +120,9 @@ def adapt_in(
     network, card = load_model(weights)
     _refuse_other_labels(card, found.dataset, weights)
     guide = guidance(teacher, None, found.dataset, card.task).teacher
-    mark(run, "measure", "running")
-    known = meter(goal, card.arch, target, table, run.folder)
-    start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
+    with marked(run, "measure"):
+        known = meter(goal, card.arch, target, table, run.folder)
+        start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
     budget = goal.of(start.cost)
     if start.cost <= budget * (1 + search.rules.tolerance):
         raise UsageError(
@@ -154,15 +155,11 @@ def source(model: Path, data: str | Path | None) -> tuple[Path, Material]:
         if data is None:
             raise UsageError(f"{model} does not say what it was trained on; give --data FOLDER as well")
         return model, Material(str(data), load_model(model)[1].task)
-    run = find_run(model)
-    if not run.weights.exists():
-        raise RunError(f"{model} has no finished model yet; run its command again to go on")
+    weights, run = finished(model), find_run(model)
     config = read_config(run)
     if data is None and not config.get("data"):
         raise UsageError(f"{model} does not say what it was trained on; give --data FOLDER as well")
-    own = data is None or str(data) == str(config.get("data"))
-    split = {"val": config.get("val"), "seed": config.get("seed", 0)} if own else {}
-    return run.weights, Material(str(data or config["data"]), config.get("task", "classify"), **split)
+    return weights, Material(str(data or config["data"]), config.get("task", "classify"), *split_of(run))
 
 
 def _start(
@@ -205,12 +202,11 @@ def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, 
 
     adapted = read(run.adaptation)
     if not run.result.exists():
-        mark(run, "verify", "running")
         limit = adapted["budget"] if goal.resource == "latency" else None
-        write_json(run.result, verify(run, dataset, parse_target(target), limit))
-    mark(run, "report", "running")
-    write_report(run)
-    mark(run, "report", "done")
+        with marked(run, "verify"):
+            write_json(run.result, verify(run, dataset, parse_target(target), limit))
+    with marked(run, "report"):
+        write_report(run)
     result = read(run.result)
     kept = ("task", "metric", "value", "n", "split", "target", "latency_ms")
     return {

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.base.errors import DeviceError, UsageError
 from mobilenets.jobs.subject import Asked, file_for
 
+SECONDS = 2.0  # spent on each
+
 if TYPE_CHECKING:
     from mobilenets.bench import Timing
     from mobilenets.runtimes import Session, Target
@@ -20,7 +22,7 @@ def benchmark(
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
-    seconds: float = 2.0,
+    seconds: float | None = None,
     minutes: float | None = None,
 ) -> dict[str, Any]:
     """Median and spread of each model's latency in ms at batch 1, and how near it comes to this processor's
@@ -45,7 +47,7 @@ def benchmark(
         asked = Asked(name) if plain else Asked(name, weights, width, resolution, dialect)
         sessions[name] = open_session(file_for(asked, wanted.runtime), wanted)
     if minutes is None:
-        timings, error, drift = *_timed(sessions, seconds), {}
+        timings, error, drift = *_timed(sessions, seconds or SECONDS), {}
     else:
         found = sustained(sessions[names[0]], minutes)
         timings, error, drift = {names[0]: found.timing}, found.error, {"sustained": found.as_dict()}
@@ -105,11 +107,13 @@ def _timed(sessions: Mapping[str, "Session"], seconds: float) -> tuple[dict[str,
         return dict(error.finished), str(error)
 
 
-def _check(names: list[str], seconds: float, minutes: float | None) -> None:
+def _check(names: list[str], seconds: float | None, minutes: float | None) -> None:
     """Raise UsageError for what measures nothing."""
     if not names:
         raise UsageError("no models were given; name runs, files or networks")
-    if not seconds > 0:
+    if seconds is not None and minutes is not None:
+        raise UsageError(f"seconds {seconds:g} and minutes {minutes:g} are two ways to measure; give one")
+    if seconds is not None and not seconds > 0:
         raise UsageError(f"seconds must be more than 0, got {seconds}")
     if minutes is not None and len(set(names)) > 1:
         raise UsageError(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +91,7 @@ def open_embedder(asked: Asked) -> Embedder:
     A model that was trained for something else gives the mean of its last map; an exported file of such a one
     does not show it. Raises UnknownName, UsageError, RunError, WeightsError, ExportError.
     """
-    if asked.is_name and asked.weights is None:
-        asked = replace(asked, weights="imagenet")
+    asked = asked.published()
     path = Path(asked.model)
     if path.is_file() and path.suffix.lower() != ".safetensors":
         return _of_file(asked, path)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.base.errors import UnknownName, UsageError
 from mobilenets.data.dataset import SPLITS
 from mobilenets.jobs.score import card_of, score
-from mobilenets.jobs.subject import Asked, open_subject
+from mobilenets.jobs.start import split_of
+from mobilenets.jobs.subject import Asked, open_subject, run_of
 
 if TYPE_CHECKING:
     from mobilenets.jobs.score import Scored
@@ -25,7 +26,7 @@ def evaluate(
     dialect: str | None = None,
     target: str | None = None,
     val: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     """How good a model is on a split of a dataset (by default its test split, else its val split).
 
@@ -34,7 +35,8 @@ def evaluate(
     mAP50, mAP (over IoU 0.5 to 0.95) and mAP75 as COCO counts them; for masks mIoU and pixel_accuracy at the
     masks' own size; for embeddings recall1, recall5, recall10 and map_at_r of the split looked up among the
     train split. `window` has a segmenter look at images through windows of so many pixels, half overlapping.
-    `val` and `seed` cut the same val split as the training did.
+    Where `data` has no val split, `val` and `seed` cut it; if not given, as the run of the model cut it, so
+    that no image is judged that was trained on.
     Raises UsageError, DataError, RunError, WeightsError, ExportError.
     """
     from mobilenets.data.load import find_source, load_dataset
@@ -43,9 +45,12 @@ def evaluate(
         raise UnknownName("split", split, SPLITS)
     if window is not None and window < 1:
         raise UsageError(f"window must be at least 1 pixel, got {window}")
-    session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
+    session = open_subject(Asked(str(model), weights, width, resolution, dialect).published(), target)
     card = card_of(session, str(model))
-    dataset, left_out = load_dataset(find_source(str(data)), val, seed, card.task)
+    known = run_of(Path(model))
+    kept = split_of(known) if known else (None, 0)
+    cut = (kept[0] if val is None else val, kept[1] if seed is None else seed)
+    dataset, left_out = load_dataset(find_source(str(data)), *cut, card.task)
     chosen = split or dataset.held_out
     scored = score(session, dataset, chosen, str(model), window=window or 0)
     return {

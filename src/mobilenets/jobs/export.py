@@ -3,13 +3,17 @@
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mobilenets.arch import card as cards
+from mobilenets.base.console import say
 from mobilenets.base.errors import DataError, UnknownName, UsageError
-from mobilenets.base.run import find_run
+from mobilenets.base.run import find_run, read
 from mobilenets.jobs.subject import SUFFIX, Asked, network_for, sample_pixels
+from mobilenets.runtimes.target import check_precision
 
-PRECISIONS = ("float32",)
+if TYPE_CHECKING:
+    from mobilenets.exporters import Exported
 
 
 def export(
@@ -32,7 +36,8 @@ def export(
     `form` says what the file gives, where its task leaves a choice: a detector "nms", "plain" or
     "mediapipe", a segmenter "scores" or "argmax" (docs/files.md); if not given, the first of these that the
     runtime has.
-    The file goes to `out`, by default into the run's exports folder or ./NAME.tflite. The images come from
+    The file goes to `out`, by default to model.tflite in the run's exports folder (model-FORM.tflite for a
+    form that is not the first, so that what `fit` verified stays) or ./NAME.tflite. The images come from
     `data`, else from those of the run, else from the embedded data set.
     Raises UsageError, RunError, WeightsError, ExportError, ParityError.
     """
@@ -40,15 +45,19 @@ def export(
 
     if to not in SUFFIX:
         raise UnknownName("export format", to, SUFFIX)
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r} cannot be exported yet; known: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     asked = Asked(str(model), weights, width, resolution, dialect)
     network, card = network_for(asked)
-    path = Path(out) if out else _place(asked, network.arch.name, SUFFIX[to])
+    if asked.is_name and weights is None:
+        say(f"no --weights were given: the file holds {model} untrained")
+    given = exporters.form_of(card, to, form)
+    other = given if given != exporters.form_of(card, to) else ""
+    path = Path(out) if out else _place(asked, network.arch.name, other, SUFFIX[to])
     if path.suffix.lower() != SUFFIX[to]:
         raise UsageError(f"a file for {to} ends in {SUFFIX[to]}, got --out {path}")
     samples = sample_pixels(card.preprocess, _images(asked, data))
     exported = exporters.export(network, card, path, to, samples, form=form)
+    _tell_metric(asked, exported)
     parity = exported.parity
     return {
         "model": str(model),
@@ -61,25 +70,54 @@ def export(
     }
 
 
-def _place(asked: Asked, name: str, suffix: str) -> Path:
-    """Where the file goes when nobody says."""
-    path = Path(asked.model)
+def _place(asked: Asked, name: str, form: str, suffix: str) -> Path:
+    """Where the file goes when nobody says; `form` is told where it is not the usual one."""
+    path, tail = Path(asked.model), f"-{form}{suffix}" if form else suffix
     if path.is_dir():
-        return find_run(path).exports / f"model{suffix}"
+        return find_run(path).exports / f"model{tail}"
     if path.is_file():
-        return path.with_suffix(suffix)
-    parts = [name, asked.width and f"w{asked.width:g}", asked.resolution and f"{asked.resolution}"]
+        return path.with_name(path.stem + tail)
+    parts = [name, asked.width and f"w{asked.width:g}", asked.resolution and f"{asked.resolution}", form]
     return Path(re.sub(r"[^\w.]+", "_", "_".join(part for part in parts if part)) + suffix)
 
 
+def _tell_metric(asked: Asked, exported: "Exported") -> None:
+    """Where the file takes the place of the one that the run verified, and is the same network in the same
+    form, have it say what that one reached.
+    """
+    from mobilenets.exporters import write_card
+
+    path = Path(asked.model)
+    if not path.is_dir():
+        return
+    run = find_run(path)
+    result = read(run.result, {})
+    verified = result and (run.folder / result["artifact"]).resolve() == exported.path.resolve()
+    if verified and result["outputs"] == exported.card.outputs:
+        reached = (result["metric"], result["value"], result["n"], result["split"])
+        write_card(exported.path, cards.with_metric(exported.card, *reached))
+
+
 def _images(asked: Asked, data: str | Path | None) -> list[Path] | None:
-    """Images to compare on: those of `data`, those the run was trained and tested on, or None."""
-    from mobilenets.base.run import read
+    """Images to compare on: those of `data`, those the run was trained and tested on, or None.
+
+    Raises DataError for data without any that can be read.
+    """
+    from mobilenets.data.formats import find_listing
+    from mobilenets.data.images import inspect
     from mobilenets.data.load import find_source
     from mobilenets.jobs.predict import image_files
 
     if data is not None:
-        return image_files([find_source(str(data))])
+        source = find_source(str(data))
+        if source.suffix.lower() == ".csv":
+            files = find_listing(source).files.values()
+            images = [sample.path for samples in files for sample in samples]
+        else:
+            images = image_files([source])
+        if not any(not inspect(image).problem for image in images):
+            raise DataError(f"no image of {data} can be read; give others, or leave --data out")
+        return images
     if Path(asked.model).is_dir():
         result = read(find_run(Path(asked.model)).dataset, {})
         root = Path(result.get("root", ""))

@@ -53,7 +53,8 @@ def chosen(
         closest = min(seen, key=lambda each: each.measured or 0.0)
         raise BudgetError(
             f"of the {len(seen)} best that fit by the table none does when it is measured; the closest takes "
-            f"{closest.measured:.4g} ms for {budget:.4g} ms; give a smaller --budget to search for"
+            f"{closest.measured:.4g} ms for {budget:.4g} ms; run it again when nothing else runs on the "
+            "machine, or give a smaller --budget to search for, and another --out"
         )
     found = {"chosen": [asdict(one) for one in kept], "measured": [asdict(one) for one in seen]}
     write_json(run.finalists, {"trials": trials, **found})

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import FAMILIES, find
-from mobilenets.base.errors import UsageError
+from mobilenets.base.errors import UsageError, needs
 from mobilenets.base.files import read_json, write_json
-from mobilenets.base.run import Run, mark, open_run
+from mobilenets.base.run import Run, marked, open_run
 from mobilenets.jobs import ways
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
@@ -80,10 +80,10 @@ def fit(
     pins = Pins(model, width, resolution, dialect)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     _check(pins, weights, margin, search)
-    check_settings(settings)
+    check_settings(settings, task)
     check_guidance(teacher, unlabelled, settings)
     check_head(task, options)
-    asked = {"verb": "fit", "data": str(data), "task": task, "budget": budget, "target": target,
+    asked = {"verb": "fit", "data": str(Path(data)), "task": task, "budget": budget, "target": target,
              "margin": margin, **asdict(pins), **options, "weights": weights, "val": val, "seed": seed,
              "settings": settings or {}, **asked_of(teacher, unlabelled),
              **({} if adapt else {"adapt": False}), **({"search": search} if search else {})}  # fmt: skip
@@ -94,8 +94,8 @@ def fit(
     run = open_run(Path(out), asked)
     found.write(run)
     guided.write(run)
-    mark(run, "choose", "running")
-    plan = choose(run, limit, pins, planned, RESOLUTIONS[task])
+    with marked(run, "choose"):
+        plan = choose(run, limit, pins, planned, RESOLUTIONS[task])
 
     def trained(place: Run, plan: Plan) -> None:
         """Train a network on these terms."""
@@ -108,7 +108,7 @@ def fit(
             others.append(ways.adapted(run, other, limit, material, trained, seed, settings))
         if search:
             side = plan.arch.resolution
-            more = {"teacher": teacher, "unlabelled": unlabelled, **options}
+            more = {"teacher": teacher, "unlabelled": unlabelled, "dialect": pins.dialect, **options}
             others.append(ways.searched(run, limit, material, search, side, seed, settings, **more))
         if others:
             ways.settle(run, others)
@@ -120,6 +120,9 @@ def _check(pins: Pins, weights: str, margin: float, search: float | None) -> Non
     """Refuse what cannot work before anything is read. Raises UsageError, UnknownName."""
     if search is not None and not search > 0:
         raise UsageError(f"a search needs hours above 0, got {search:g}")
+    if search is not None:
+        with needs("optuna", "search"):  # now, not after the first training
+            import optuna  # noqa: F401
     if not 0 <= margin < 1:
         raise UsageError(
             f"margin must be from 0 to below 1, got {margin}; 0.1 keeps a tenth of the budget free"
@@ -144,11 +147,10 @@ def _finished(run: Run, dataset: "Dataset", limit: Budget) -> dict[str, Any]:
     from mobilenets.reports import write_report
 
     if not run.result.exists():
-        mark(run, "verify", "running")
-        write_json(run.result, verify(run, dataset, limit.target, limit.ms))
-    mark(run, "report", "running")
-    write_report(run)
-    mark(run, "report", "done")
+        with marked(run, "verify"):
+            write_json(run.result, verify(run, dataset, limit.target, limit.ms))
+    with marked(run, "report"):
+        write_report(run)
     return _summary(run)
 
 

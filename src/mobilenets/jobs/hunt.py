@@ -1,13 +1,15 @@
 """A search that may begin: its space with heads and prices, who tries networks, what it will cost."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from mobilenets.arch import codec
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import ArchError, UsageError
@@ -40,6 +42,7 @@ class Hunt:
     strategy: str
     seed: int
     confirm: bool
+    about: Mapping[str, Any] = field(default_factory=dict)  # on what: images, network, unit, target
 
     def run(self, pool: Any, storage: str | Path, trials: int, hours: float | None) -> list[Trial]:
         """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
@@ -49,7 +52,7 @@ class Hunt:
         from mobilenets.training.signals import stop_wish
 
         short, problem = self.short, self.problem
-        known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms)
+        known = identity(problem, self.strategy, self.seed, confirm=self.confirm, **short.terms, **self.about)
         again = Confirm(problem, self.seed) if self.confirm else None
         told = Narration(problem, short.price.unit, _metric(short.material.task), trials, hours)
         with Record(storage, problem, known) as record, stop_wish() as wish, pool as ready:
@@ -102,7 +105,14 @@ def prepared(
         space, replace(aim, targets=(budget,)), None if price.direct else lambda one: (of(one),)
     )
     short = replace(short, price=price, folder=run.folder.resolve() / "trials")
-    return Hunt(problem, short, config["strategy"], seed, config["confirm"])
+    about = {
+        "data": dataset.fingerprint(),
+        "network": hashlib.sha256(codec.dumps(start).encode()).hexdigest(),
+        "unit": price.unit,
+        "target": config["target"] if goal.resource == "latency" else None,
+        "space_sha256": config.get("space_sha256"),
+    }
+    return Hunt(problem, short, config["strategy"], seed, config["confirm"], about)
 
 
 def announce(hunt: Hunt, trials: int, hours: float | None, workers: int, ray: str | None) -> None:

@@ -27,8 +27,8 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     """The latency of each network on `target` in ms at batch 1, with its terms and when it was measured.
 
     Several are measured in turns, so that their ratios hold; up to three times where times spread, of which
-    the quickest counts. What was measured before on this processor with these versions is read from the cache
-    folder; delete its folder `latency` to measure again. Another device is measured each time.
+    the quickest counts. What was measured before on this processor with these versions, undisturbed, is read
+    from the cache folder; delete its folder `latency` to measure again. Another device is measured each time.
     Raises UsageError, UnknownName for a target, ExportError, StorageError, DeviceError.
     """
     from mobilenets.runtimes import parse_target
@@ -42,11 +42,12 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     timings = _calm([_file(arch, wanted.runtime) for arch in plain], wanted)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = [{**timing.as_dict(), "time": now} for timing in timings]
-    write_json(path, rows)
-    if _spread(timings) > SPREAD:
+    if _spread(timings) <= SPREAD:
+        write_json(path, rows)
+    else:
         say(
             f"times on {wanted} spread by {100 * _spread(timings):.0f} %: something else is running there; "
-            "they are taken as they are"
+            "they are taken as they are, and not kept"
         )
     return rows
 

@@ -55,7 +55,7 @@ def predict(
     stills = [path for path in given if path not in clips]
     place = Path(out) if out is not None else None
     _check(place, stills, clips)
-    session = open_subject(Asked(str(model), weights, width, resolution, dialect), target)
+    session = open_subject(Asked(str(model), weights, width, resolution, dialect).published(), target)
     reader = reader_for(session, str(model), Wish(top, score, nms, window))
     paths, skipped = _readable(image_files(stills)) if stills or not clips else ([], [])
     names = _names([*paths, *clips])

@@ -9,9 +9,17 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import BudgetError, MobilenetsError, SearchError, UnknownName, UsageError, shown
+from mobilenets.base.errors import (
+    BudgetError,
+    ConfigMismatch,
+    MobilenetsError,
+    SearchError,
+    UnknownName,
+    UsageError,
+    shown,
+)
 from mobilenets.base.files import write_json
-from mobilenets.base.run import Run, mark, marked, open_run, read
+from mobilenets.base.run import Run, marked, open_run, read
 from mobilenets.jobs.budget import parse_goal
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
@@ -23,11 +31,10 @@ from mobilenets.jobs.search_result import amount, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
-from mobilenets.jobs.supernet import EPOCHS as SUPERNET_EPOCHS
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.verify import verify
-from mobilenets.nas.databases import address
+from mobilenets.nas.databases import address, place, reach
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
@@ -36,6 +43,7 @@ from mobilenets.nas.trial import Trial
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
 
+HERE = "the folder itself"  # where a record is that is not kept elsewhere
 BESIDE = "mobilenet_v3_small,mobilenet_v2:0.5,mnasnet_small"  # of the zoo, tried on the same terms
 
 
@@ -66,7 +74,7 @@ def search(
     confirm: bool = True,
     prune: bool = True,
     evaluator: str = "short",
-    supernet_epochs: int = SUPERNET_EPOCHS,
+    supernet_epochs: int | None = None,
     finalists: int = 1,
     beside: Sequence[str] | str = BESIDE,
     table: str | Path | None = None,
@@ -92,11 +100,11 @@ def search(
     in all, by so many `workers` or, where `ray` is its address, on a cluster. `storage` is another place for
     the record: a file, or postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries
     the leaders again (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator`
-    "supernet", weights that the whole space shares are trained for `supernet_epochs` first, and each trial
-    begins with its part of them (`proxy_epochs` 0: judges it as it is); networks of the zoo have no part and
-    are not tried beside. Latency is told by a table, `table` or one that is built; if `direct`, every network
-    is measured itself, which needs one worker. The best `finalists` that fit are trained from nothing with
-    `settings`, `teacher` and `unlabelled`, as in `train`; that which is best on the val split is kept.
+    "supernet", weights that the whole space shares are trained for `supernet_epochs` (30) first, and each
+    trial begins with its part of them (`proxy_epochs` 0: judges it as it is); networks of the zoo have no
+    part and are not tried beside. Latency is told by a table, `table` or one that is built; if `direct`,
+    every network is measured itself, which needs one worker. The best `finalists` that fit are trained from
+    nothing with `settings`, `teacher` and `unlabelled`, as in `train`; the best on the val split is kept.
     `head`, `halved`, `output_stride` and `size` are options of the task's head (`arch.heads`).
     `beside` names networks of the zoo (NAME or NAME:WIDTH), tried on the same terms.
     A second call goes on where the first was stopped.
@@ -104,11 +112,11 @@ def search(
     """
     if proxy_epochs is None:
         proxy_epochs = EPOCHS if evaluator == "short" else TUNED
-    check_evaluator(evaluator, task, proxy_epochs, supernet_epochs)
+    supernet_epochs = check_evaluator(evaluator, task, proxy_epochs, supernet_epochs)
     goal, zoo = parse_goal(budget), _listed(beside) if evaluator == "short" else ()
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     asked = {
-        "verb": "search", "data": str(data), "task": task, **described(space), "model": model,
+        "verb": "search", "data": str(Path(data)), "task": task, **described(space), "model": model,
         "width": width, "resolution": resolution, "dialect": dialect, "budget": budget, "target": target,
         "strategy": strategy, "reward": reward, "weight": weight, "proxy_epochs": proxy_epochs,
         "proxy_images": proxy_images, "proxy_resolution": proxy_resolution, "proxy_val": proxy_val,
@@ -119,9 +127,9 @@ def search(
     if evaluator == "supernet":
         asked |= {"evaluator": evaluator, "supernet_epochs": supernet_epochs}
     _check(asked, trials, hours, workers)
-    if direct:
-        _check_direct(goal.resource, workers, ray, table)
-    address(storage or "")  # before an hour is spent on what cannot be written down
+    _check_latency(goal.resource, direct, workers, ray, table)
+    url = address(storage or Path(out) / "search.db")
+    reach(url)  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
     pixels = resolution or RESOLUTIONS[task][0]
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
@@ -134,8 +142,9 @@ def search(
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, read_in.dataset, task)
     run = open_run(Path(out), asked)
-    read_in.write_once(run)
+    read_in.write(run)
     guided.write(run)
+    _keep_place(run, place(url) if storage else HERE)
     with marked(run, "measure"):
         hunt = prepared(
             run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset, options
@@ -150,11 +159,11 @@ def search(
         pool = pool_of(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
-    best = fitting(hunt.problem, found(hunt.problem, ended))
-    if not best:
-        raise _nothing_fits(hunt, ended)
-    limit, timed = hunt.problem.reward.targets[0], goal.resource == "latency"
-    final = chosen(run, best, target if timed else None, limit, finalists, len(ended))
+        best = fitting(hunt.problem, found(hunt.problem, ended))
+        if not best:
+            raise _nothing_fits(hunt, ended)
+        limit, timed = hunt.problem.reward.targets[0], goal.resource == "latency"
+        final = chosen(run, best, target if timed else None, limit, finalists, len(ended))
     train_all(run, final, best, read_in.dataset, seed, settings, guided)
     return _finished(run, read_in.dataset, target, limit if timed else None)
 
@@ -165,7 +174,7 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
 
     parse_target(asked["target"])
     check_task(asked["task"])
-    check_settings(asked["settings"])
+    check_settings(asked["settings"], asked["task"])
     check_guidance(asked.get("teacher"), asked.get("unlabelled"), asked["settings"])
     check_head(asked["task"], {key: asked[key] for key in ("head", "halved", "output_stride", "size")})
     if asked["strategy"] not in STRATEGIES:
@@ -179,8 +188,21 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
         raise UsageError(f"proxy_val must be between 0 and 1, got {asked['proxy_val']:g}; 0.2 is a fifth")
 
 
-def _check_direct(resource: str, workers: int, ray: str | None, table: str | Path | None) -> None:
-    """Refuse to measure what is no time, or what would be disturbed. Raises UsageError."""
+def _check_latency(
+    resource: str, direct: bool, workers: int, ray: str | None, table: str | Path | None
+) -> None:
+    """Refuse a table of what is no time, to measure that, or to measure what would be disturbed; and workers
+    here beside those of a cluster. Raises UsageError.
+    """
+    if ray is not None and workers > 1:
+        raise UsageError(
+            f"--workers {workers} are processes here, --ray has as many as the cluster has room for; "
+            "leave one out"
+        )
+    if table and resource != "latency":
+        raise UsageError(f"the table {table} tells latencies, the budget is one of {resource}; leave it out")
+    if not direct:
+        return
     if resource != "latency" or table:
         given = f"the table {table}" if table else f"a budget in {resource}"
         raise UsageError(f"--direct measures the latency of every trial, but {given} is given; leave one out")
@@ -190,6 +212,18 @@ def _check_direct(resource: str, workers: int, ray: str | None, table: str | Pat
             f"--direct was given with {given}, but trainings beside a measurement would disturb it; give "
             "--workers 1, or have a table tell latencies"
         )
+
+
+def _keep_place(run: Run, where: str) -> None:
+    """record.json: where the record is. Raises ConfigMismatch for another place than the run began with."""
+    kept = run.folder / "record.json"
+    before = read(kept, {}).get("place", where)
+    if before != where:
+        raise ConfigMismatch(
+            f"the record of the search in {run.folder} is in {before}, not in {where}; give the --storage "
+            "that it began with, or another --out"
+        )
+    write_json(kept, {"place": where})
 
 
 def _tried(
@@ -217,7 +251,10 @@ def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
     closest = min(found(hunt.problem, ended), key=lambda one: one.cost, default=None)
     if closest is None:
         reason = ended[-1].reason if ended else "none began in the time given"
-        return SearchError(f"no trial came to an end ({reason}); put that right, then run it again to go on")
+        return SearchError(
+            f"no trial came to an end ({reason}); put that right, then run it again with more --trials "
+            f"than {len(ended)} to go on"
+        )
     limit, unit = hunt.problem.reward.targets[0], hunt.short.price.unit
     return BudgetError(
         f"none of {len(ended)} trials meets {limit:.4g} {unit}; the closest takes {closest.cost:.4g} {unit}; "
@@ -252,11 +289,10 @@ def _finished(run: Run, dataset: "Dataset", target: str, limit: float | None) ->
     from mobilenets.runtimes import parse_target
 
     if not run.result.exists():
-        mark(run, "verify", "running")
-        write_json(run.result, verify(run, dataset, parse_target(target), limit))
-    mark(run, "report", "running")
-    write_report(run)
-    mark(run, "report", "done")
+        with marked(run, "verify"):
+            write_json(run.result, verify(run, dataset, parse_target(target), limit))
+    with marked(run, "report"):
+        write_report(run)
     result, searched = read(run.result), read(run.search)
     kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "met")
     return {

@@ -35,7 +35,8 @@ class Narration:
     ) -> None:
         self.problem, self.unit, self.metric = problem, unit, metric
         self.trials, self.hours = trials, hours
-        self.ended, self.seconds, self.before = 0, 0.0, 0
+        self.ended, self.before = 0, 0
+        self.spent = 0.0  # seconds of sessions before this one
         self.best: Trial | None = None
         self.begun = time.monotonic()
 
@@ -50,6 +51,7 @@ class Narration:
                 self.best = trial
         if event == "told":
             self.before = self.ended
+            self.spent += (trial.seconds or 0.0) / trial.beside
             return
         if self.ended == self.before + 1:
             if self.before:
@@ -76,7 +78,9 @@ class Narration:
         """Seconds until all trials ended, at the speed of this session, or until the time is up."""
         used = time.monotonic() - self.begun
         left = used / (self.ended - self.before) * (self.trials - self.ended)
-        return left if self.hours is None else max(0.0, min(left, 3600 * self.hours - used))
+        if self.hours is None:
+            return left
+        return max(0.0, min(left, 3600 * self.hours - self.spent - used))
 
 
 def found(problem: Problem, trials: Sequence[Trial]) -> list[Found]:

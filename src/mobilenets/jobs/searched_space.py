@@ -12,7 +12,7 @@ import numpy as np
 
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
-from mobilenets.base.errors import ArchError, BudgetError, UsageError, shown
+from mobilenets.base.errors import ArchError, BudgetError, MobilenetsError, UsageError, shown
 from mobilenets.base.files import sha256
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.start import headed
@@ -37,6 +37,7 @@ def space_of(
     `resolution` it is `fallback`. Raises UsageError, ArchError.
     """
     if isinstance(given, Space):
+        _refuse_model(given.name, {**model, "resolution": resolution})
         return given
     path = Path(given)
     if path.suffix == ".json":
@@ -48,7 +49,12 @@ def space_of(
     if isinstance(found, Space):
         _refuse_model(path, {**model, "resolution": resolution})
         return found
-    made = found(_seed("", model, resolution or fallback))
+    try:
+        made = found(_seed("", model, resolution or fallback))
+    except MobilenetsError:
+        raise
+    except Exception as error:
+        raise UsageError(f"the function space of {path} fails: {_told(error)}") from error
     if not isinstance(made, Space):
         raise UsageError(f"the function space of {path} must return a Space, got {type(made).__name__}")
     return made
@@ -79,6 +85,10 @@ def samples(space: Space, seed: int, count: int = SAMPLES) -> list[Arch]:
             found.append(space.arch(space.canonical(space.sample(chance))))
         except ArchError as error:
             reason = str(error)
+        except MobilenetsError:
+            raise
+        except Exception as error:  # of a user's own code
+            raise UsageError(f"the space {space.name} cannot build a network: {_told(error)}") from error
         if len(found) == count:
             break
     if not found:
@@ -154,10 +164,15 @@ def _seed(name: str, model: Mapping[str, Any], resolution: int) -> Arch:
     return find(model["model"] or home, model["width"], resolution, dialect=model["dialect"])
 
 
-def _refuse_model(path: Path, model: Mapping[str, Any]) -> None:
+def _told(error: Exception) -> str:
+    """An error of somebody's code in a line."""
+    return f"{type(error).__name__}: {shown(str(error))}"
+
+
+def _refuse_model(given: Path | str, model: Mapping[str, Any]) -> None:
     """Raise UsageError where a network is named beside a space that has one."""
     if spare := [f"--{key}" for key, value in model.items() if value is not None]:
-        raise UsageError(f"{path} says itself what its networks are; leave {', '.join(spare)} out")
+        raise UsageError(f"{given} says itself what its networks are; leave {', '.join(spare)} out")
 
 
 def _read(path: Path) -> str:
@@ -177,7 +192,7 @@ def _of_code(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"{path} cannot be run: {type(error).__name__}: {shown(str(error))}") from error
+        raise UsageError(f"{path} cannot be run: {_told(error)}") from error
     found = getattr(module, "space", None)
     if not isinstance(found, Space) and not callable(found):
         raise UsageError(

@@ -70,6 +70,7 @@ class ShortTraining:
 
         assert arch is not None  # every network of a space that is searched by training can be built
         found = codec.loads(arch)
+        price = self.price(found)  # first: a device that cannot be reached costs no training
         dataset = self.dataset()
         run = Run(self.folder / f"{number:05d}")
         network, card = self.opened(genotype, found, run, seed)
@@ -89,7 +90,7 @@ class ShortTraining:
         counted = cost(found)
         reached = {f"epoch{epoch}": value for epoch, value in enumerate(curve, 1)}
         return Evaluation(
-            Outcome(result.metric, (self.price(found),)),
+            Outcome(result.metric, (price,)),
             {"params": counted.params, "macs": counted.macs, **reached},
         )
 

@@ -1,6 +1,5 @@
 """How every training begins: the data written into the run, a network with its weights and card."""
 
-import re
 import shlex
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,8 @@ from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.errors import ConfigMismatch, UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
-from mobilenets.base.run import Run, read
+from mobilenets.base.masking import masked
+from mobilenets.base.run import Run, read, read_config
 from mobilenets.data.dataset import SPLITS
 from mobilenets.tasks import TASKS
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
 # are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
-PASSWORD = re.compile(r"(postgresql[^:]*://[^:/@]*:).*@")
 SHOWN = 0.93
 
 
@@ -40,11 +39,18 @@ def check_task(task: str) -> None:
         raise UnknownName("task", task, TASKS)
 
 
-def check_settings(settings: dict[str, Any] | None) -> None:
-    """Raise UsageError or UnknownName unless training can use what the user sets."""
-    from mobilenets.training.settings import Settings, override
+def check_settings(settings: dict[str, Any] | None, task: str = "classify") -> None:
+    """Raise UsageError or UnknownName unless a training for the task can use what the user sets,
+    MissingPackage where the task needs a package that is not there.
+    """
+    from mobilenets.training.settings import Settings, check_task_settings, override
 
-    override(Settings(), **(settings or {}))
+    chosen = override(Settings(), **(settings or {}))
+    check_task_settings(chosen, task, settings or {})
+    if task == "embed":
+        from mobilenets.tasks.embed import criterion
+
+        criterion(chosen.embed_loss, classes=2, size=2)
 
 
 @dataclass(frozen=True)
@@ -69,21 +75,27 @@ def read_data(data: str | Path, val: float | None, seed: int, task: str = "class
 
     source = find_source(data)
     dataset, left_out = load_dataset(source, val, seed, task)
+    if task == "embed":
+        from mobilenets.tasks.embed import check_held
+
+        check_held(dataset.val)
     for finding in left_out:
         say(f"left out {finding.file}: {finding.message}")
-    return Data(source, dataset, left_out)
+    return Data(source, dataset, left_out, val, seed)
 
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset as it was found."""
+    """A dataset as it was found, and how its val split was cut where it has none."""
 
     source: Path
     dataset: "Dataset"
     left_out: "list[Finding]"
+    val: float | None = None
+    seed: int = 0
 
-    def write_once(self, run: Run) -> None:
-        """As `write`. Raises ConfigMismatch where the run began with other images: what it did was with
+    def write(self, run: Run) -> None:
+        """dataset.json. Raises ConfigMismatch where the run began with other images: what it did was with
         those.
         """
         before = read(run.dataset, {}).get("fingerprint")
@@ -91,12 +103,10 @@ class Data:
             raise ConfigMismatch(
                 f"the images of {self.source} are not those that {run.folder} began with; use another --out"
             )
-        self.write(run)
-
-    def write(self, run: Run) -> None:
-        """dataset.json."""
         document = {
             "source": str(self.source),
+            "val": self.val,
+            "seed": self.seed,
             "root": str(self.dataset.root.resolve()),
             "fingerprint": self.dataset.fingerprint(),
             "labels": list(self.dataset.labels),
@@ -106,6 +116,12 @@ class Data:
             "left_out": [asdict(finding) for finding in self.left_out],
         }
         write_json(run.dataset, document)
+
+
+def split_of(run: Run) -> tuple[float | None, int]:
+    """The `val` and `seed` by which the val split of a run was cut from its images. Raises RunError."""
+    kept = {**read_config(run), **read(run.dataset, {})}
+    return kept.get("val"), kept.get("seed", 0)
 
 
 def headed(backbone: Arch, task: str, dataset: "Dataset", options: dict[str, Any] | None = None) -> Plan:
@@ -173,7 +189,7 @@ def settings_for(card: Card, dataset: "Dataset", seed: int, given: dict[str, Any
 
 def command() -> str:
     """The command that is running, as it can be typed again, but for passwords: files tell it to everyone."""
-    name, words = Path(sys.argv[0]).name, [PASSWORD.sub(r"\1***@", word) for word in sys.argv[1:]]
+    name, words = Path(sys.argv[0]).name, [masked(word) for word in sys.argv[1:]]
     return shlex.join(["mobilenets" if name in {"mobilenets", "__main__.py"} else name, *words])
 
 

@@ -4,7 +4,7 @@ runtime.
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import DataError, RunError, UsageError, WeightsError
 from mobilenets.base.files import cache_folder, read_json, sha256
-from mobilenets.base.run import environment, find_run
+from mobilenets.base.run import Run, environment, find_run
 from mobilenets.runtimes.target import RUNTIMES
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Asked:
     def is_name(self) -> bool:
         """Whether this is a name of the zoo rather than a folder or file."""
         return not Path(self.model).exists()
+
+    def published(self) -> "Asked":
+        """The same, a name with the published ImageNet weights unless others are given."""
+        return replace(self, weights="imagenet") if self.is_name and self.weights is None else self
 
     def __post_init__(self) -> None:
         """Refuse settings of a zoo name given for a run or a file."""
@@ -74,6 +78,12 @@ def open_subject(asked: Asked, target: str | None = None) -> "Session":
     return open_session(path, wanted or default_target(path))
 
 
+def run_of(path: Path) -> Run | None:
+    """The run that a folder is, or in whose folder or its exports a file lies; None for other files."""
+    places = (path,) if path.is_dir() else path.parents[:2] if path.is_file() else ()
+    return next((run for run in map(Run, places) if run.config.exists()), None)
+
+
 def default_target(path: Path) -> "Target":
     """The runtime that a file is for, on this processor with one thread; torch with all it likes."""
     import torch
@@ -99,30 +109,42 @@ def file_for(asked: Asked, runtime: str | None = None) -> Path:
         if own != "torch":
             raise UsageError(f"{path} is a file for {own} and cannot run on {runtime}; leave the target out")
     elif path.is_dir():
-        run = find_run(path)
-        exported = run.exports / f"model{SUFFIX[runtime or 'torch']}"
+        exported = find_run(path).exports / f"model{SUFFIX[runtime or 'torch']}"
         if runtime not in (None, "torch") and exported.exists():
             return exported
-        if not run.weights.exists():
-            raise RunError(f"{path} has no finished model yet; run its command again to go on")
+        weights = finished(path)
         if runtime in (None, "torch"):
-            return run.weights
+            return weights
     return cached_export(asked, runtime or "torch")
 
 
+def finished(folder: Path) -> Path:
+    """The weights of the run in a folder. Raises RunError where there is no run, or none that ended."""
+    weights = find_run(folder).weights
+    if not weights.exists():
+        raise RunError(f"{folder} has no finished model yet; run its command again to go on")
+    return weights
+
+
 def network_for(asked: Asked) -> tuple["Network", Card]:
-    """The model as a torch module in evaluation mode, with its card. Raises UnknownName, RunError,
-    WeightsError.
+    """The model as a torch module in evaluation mode, with its card. Raises UnknownName, UsageError for a
+    file that is for another runtime, RunError, WeightsError.
     """
     import torch
 
     from mobilenets.nn import build, load_model
+    from mobilenets.runtimes import runtime_of
     from mobilenets.weights import load_weights
 
     path = Path(asked.model)
     if path.is_dir():
-        return load_model(find_run(path).weights)
+        return load_model(finished(path))
     if path.is_file():
+        if (runtime := runtime_of(path)) != "torch":
+            raise UsageError(
+                f"{path} is a file for {runtime}, from which no network is made again; "
+                "give the run or the .safetensors file that it came from"
+            )
         return load_model(path)
     arch = _named(asked)
     torch.manual_seed(0)
@@ -216,12 +238,12 @@ def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> "np.nd
             return read_pixels(record, path).permute(1, 2, 0).numpy()
         return None
 
-    for found in (paths or [], sorted(signs().rglob("*.jpg"))):
+    def some(found: list[Path]) -> "list[np.ndarray]":
+        """Of these, from all over the list."""
         chosen = found[:: max(1, len(found) // SAMPLES)][:SAMPLES]
-        pixels = [image for image in map(read, chosen) if image is not None]
-        if pixels:
-            break
-    return np.stack(pixels)
+        return [image for image in map(read, chosen) if image is not None]
+
+    return np.stack(some(paths or []) or some(sorted(signs().rglob("*.jpg"))))
 
 
 def _identity(asked: Asked) -> str:

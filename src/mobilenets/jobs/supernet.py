@@ -1,5 +1,6 @@
 """How a search tries a network that begins with its part of weights which the whole space shares."""
 
+import random
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -55,8 +56,10 @@ class SharedWeights(ShortTraining):
         assert arch is not None  # every network of a space with places can be built
         found, dataset = codec.loads(arch), self.dataset()
         network, card = self.opened(genotype, found, Run(self.folder), seed)
-        step = max(1, len(dataset.train) // CALIBRATION)
-        recalibrate(network, dataset.train[::step][:CALIBRATION], card)
+        # Mixed: images come sorted by class, and batches of one class would tell little of the rest.
+        chance = random.Random(self.material.seed)  # noqa: S311 - a sample, not a secret
+        some = chance.sample(dataset.train, min(CALIBRATION, len(dataset.train)))
+        recalibrate(network, some, card)
         metric, loss = judged(network, card, dataset)
         counted = cost(found)
         return Evaluation(
@@ -131,18 +134,24 @@ def shared_weights(run: Run, short: ShortTraining, space: Space, epochs: int) ->
     )  # fmt: skip
 
 
-def check_evaluator(evaluator: str, task: str, proxy_epochs: int, epochs: int) -> None:
-    """Raise UnknownName or UsageError for an evaluator that there is not, not for this task, or not so."""
+def check_evaluator(evaluator: str, task: str, proxy_epochs: int, epochs: int | None) -> int:
+    """The epochs of the shared weights, EPOCHS where None are given.
+
+    Raises UnknownName or UsageError for an evaluator that there is not, not for this task, or not so.
+    """
     if evaluator not in EVALUATORS:
         raise UnknownName("evaluator", evaluator, EVALUATORS)
     if evaluator == "supernet" and task != "classify":
         raise UsageError(
             f"weights are shared between classifiers only, the task is {task}; use --evaluator short"
         )
-    if epochs < 1:
+    if epochs is not None and evaluator != "supernet":
+        raise UsageError(f"supernet epochs belong to --evaluator supernet, got {epochs} for {evaluator}")
+    if epochs is not None and epochs < 1:
         raise UsageError(f"the supernet needs at least one epoch, got {epochs}")
     if proxy_epochs < 1 and evaluator == "short":
         raise UsageError(f"a short training needs at least one epoch, got {proxy_epochs}")
+    return EPOCHS if epochs is None else epochs
 
 
 @lru_cache(maxsize=1)

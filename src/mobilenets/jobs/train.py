@@ -1,5 +1,6 @@
 """`mobilenets train`: a network on a folder of images, resumable at any instant."""
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from mobilenets.jobs.start import (
 )
 from mobilenets.jobs.teacher import ALONE, Guidance, asked_of, check_guidance, guidance
 from mobilenets.tasks import get
+
+SEEN = 512  # images by which batch norms are made ready that the weights came without
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +63,7 @@ def train(
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
-    check_settings(settings)
+    check_settings(settings, task)
     check_guidance(teacher, unlabelled, settings)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     check_head(task, options)
@@ -71,7 +74,7 @@ def train(
     guided = guidance(teacher, unlabelled, found.dataset, task)
     asked = {
         "verb": "train",
-        "data": str(data),
+        "data": str(Path(data)),
         "task": task,
         "model": model,
         "width": width,
@@ -118,10 +121,15 @@ def train_in(
 ) -> tuple["Trained", Card]:
     """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
     from mobilenets import training
+    from mobilenets.training.folded import unfold
 
     told = guided.teacher.described if guided.teacher else ""
     network, card = open_network(plan, dataset.labels, weights, seed, run, may_lack=may_lack, teacher=told)
     chosen = settings_for(card, dataset, seed, settings)
+    if card.weights != "none" and not run.last.exists():
+        chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+        some = chance.sample(dataset.train, min(SEEN, len(dataset.train)))
+        unfold(network, [sample.path for sample in some], card)
     with marked(run, "train") as facts:
         trained = training.train(network, dataset, card, chosen, run, guided.teacher, guided.unlabelled)
         facts["metric"] = trained.metric

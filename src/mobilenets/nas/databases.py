@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mobilenets.base.errors import MissingPackage, StorageError, UsageError, needs, shown
+from mobilenets.base.masking import masked
 
 KINDS = "give a file, or postgresql://USER:PASSWORD@HOST/DATABASE"
 PATIENCE = 60  # seconds to wait for another process that writes to the same file
@@ -28,17 +29,18 @@ def address(storage: str | Path) -> Any:
         url = make_url(storage)
         kind = url.get_backend_name()
     except (ArgumentError, ValueError):
-        raise UsageError(f"{shown(storage)} is no place for a record; {KINDS}") from None
+        raise UsageError(f"{shown(masked(storage))} is no place for a record; {KINDS}") from None
     if kind not in ("sqlite", "postgresql") or not url.database:
-        raise UsageError(f"a record cannot be kept in {shown(kind if url.database else storage)}; {KINDS}")
+        given = kind if url.database else masked(storage)
+        raise UsageError(f"a record cannot be kept in {shown(given)}; {KINDS}")
     return url.set(drivername=f"postgresql+{_driver()}") if url.drivername == "postgresql" else url
 
 
 def place(url: Any) -> str:
     """A URL as it may stand in a message: without its password; of a file, its path."""
     if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return str(url.set(drivername="postgresql").render_as_string(hide_password=True))
+        return str(Path(url.database).resolve())
+    return masked(str(url.set(drivername="postgresql").render_as_string(hide_password=True)))
 
 
 @contextmanager
@@ -57,6 +59,13 @@ def storing(where: str) -> Iterator[None]:
             f"the record in {where} cannot be used: {' '.join(reason.split())}; what it holds stays; "
             "put that right, then run the same command again to go on"
         ) from error
+
+
+def reach(url: Any) -> None:
+    """Raise StorageError for a server that cannot be reached, before work is done that it should keep."""
+    if url.get_backend_name() == "postgresql":
+        with storing(place(url)):
+            opened_at(url)[1].dispose()
 
 
 def opened_at(url: Any) -> tuple[Any, Any]:

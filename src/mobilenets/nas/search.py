@@ -15,12 +15,13 @@ from mobilenets.base.errors import ArchError, Interrupted, SearchError, UsageErr
 from mobilenets.nas.confirm import PART, Confirm, part
 from mobilenets.nas.record import Record
 from mobilenets.nas.space import Genotype
-from mobilenets.nas.strategies.strategy import Problem, Strategy, Told
+from mobilenets.nas.strategies.strategy import Problem, Strategy, Told, networks
 from mobilenets.nas.trial import Done, Trial, Workers
 
 BEAT = 0.2  # seconds between looks at whether an end was asked for
 LOOK = 2.0  # seconds between looks at what other drivers do, for one that has nothing to do
 HOPELESS = 5  # failures without any success that end a search
+LASTING = 10  # failures one after another that end it later on: whatever their cause is, it stays
 
 Event = Literal["told", "started", "ended"]
 
@@ -44,10 +45,11 @@ def search(
     `strategy` and `confirm` are new: they are told what the record holds. `first` are tried before the
     strategy is asked. `confirm`, where given, proposes in the last part of the trials, or of the time. After
     `hours`, earlier sessions counted, nothing begins that would probably end later; what runs is waited for.
+    A space of which every network was tried ends it early, after as many confirmations as it may have.
     `on_event` hears of a trial that is told from the record at the beginning, started, or ended, here or by
     another driver.
     Raises Interrupted once `stop` says so: what runs is left to whoever goes on. Raises SearchError when the
-    first `hopeless` trials of a search fail, UsageError, StorageError.
+    first `hopeless` trials of a search fail or, later, LASTING ones in a row, UsageError, StorageError.
     """
     if trials < 1:
         raise UsageError(f"a search needs at least one trial, got {trials}")
@@ -83,7 +85,8 @@ class _Driver:
         self.running: dict[int, Trial] = {}
         self.again: deque[Trial] = deque()
         self.told: list[Told] = []
-        self.failures = 0
+        self.failures, self.lasting = 0, 0
+        self.exhausted = False
         self.begun = time.monotonic()
         self.spent = sum((trial.seconds or 0.0) / trial.beside for trial in record.ended)
         self.looked = -LOOK
@@ -108,7 +111,8 @@ class _Driver:
 
     def _over(self) -> bool:
         """Whether there is nothing left to wait for, when nothing runs here."""
-        return not self._in_time() or len(self.record.ended) >= self.trials
+        wanted = len(self.record.trials) if self.exhausted else self.trials
+        return not self._in_time() or len(self.record.ended) >= wanted
 
     def _fill(self) -> None:
         """Give every free worker a trial, as long as there are any."""
@@ -140,13 +144,30 @@ class _Driver:
             number = self.record.next_number
             if number >= self.trials:
                 return None
-            pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
-            genotype = self.first[number] if number < len(self.first) else None
-            if genotype is None and self.confirm is not None and self._fits() and self._last_part(number):
-                genotype = self.confirm.ask(number, pending)
-            if genotype is None:
-                genotype = self.strategy.ask(number, pending)
-            return self.record.add(genotype, self._described(genotype))
+            genotype = self.first[number] if number < len(self.first) else self._proposed(number)
+            return None if genotype is None else self.record.add(genotype, self._described(genotype))
+
+    def _proposed(self, number: int) -> Genotype | None:
+        """What to try; None once all of a small space was tried, and confirmed as often as may be."""
+        pending = [trial.genotype for trial in self.record.trials if trial.ended is None]
+        old = {trial.genotype for trial in self.record.trials}
+        confirm = self.confirm if self._fits() else None
+        most = part(self.trials) if confirm else 0
+        if number - len(old) >= most > 0 and self._is_all(old):
+            self.exhausted = True
+            return None
+        if confirm and self._last_part(number) and (again := confirm.ask(number, pending)):
+            return again
+        genotype = self.strategy.ask(number, pending)
+        if genotype not in old or not self._is_all(old):
+            return genotype
+        self.exhausted = most == 0
+        return confirm.ask(number, pending) if confirm and most else None
+
+    def _is_all(self, tried: set[Genotype]) -> bool:
+        """Whether these are all networks of the space."""
+        everything = networks(self.problem.space)
+        return everything is not None and {*map(self.problem.space.canonical, tried)} >= {*everything}
 
     def _fits(self) -> bool:
         """Whether a trial so far is worth a confirmation: one that fits, or any where nothing has to."""
@@ -184,10 +205,17 @@ class _Driver:
         self._tell()
         if trial is None:
             return
-        self.failures += trial.outcome is None
-        if self.failures >= self.hopeless and all(one.outcome is None for one in self.told):
+        if trial.outcome is not None:
+            self.lasting = 0
+            return
+        self.failures += 1
+        self.lasting += trial.arch is not None  # that a network cannot be says nothing of the others
+        known = len(self.told)
+        nothing = self.failures >= self.hopeless and all(one.outcome is None for one in self.told)
+        if nothing or self.lasting >= LASTING:
+            which = f"all {known} trials" if nothing else f"of {known} trials the last {self.lasting}"
             raise SearchError(
-                f"all {len(self.told)} trials failed, the last one: {trial.reason}; "
+                f"{which} failed, the last one: {trial.reason}; "
                 "put that right, then run the same command again to go on"
             )
 

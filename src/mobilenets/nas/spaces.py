@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from mobilenets.arch import codec, lower
 from mobilenets.arch.edit import at
-from mobilenets.arch.reading import expect, expect_keys, expect_schema, parse
+from mobilenets.arch.reading import expect, expect_each, expect_keys, expect_schema, parse
 from mobilenets.arch.spec import Arch, Block, Conv, Inverted, Universal
 from mobilenets.arch.widths import scaled
 from mobilenets.arch.zoo import FAMILIES, find
@@ -170,7 +170,8 @@ def loads(text: str | bytes) -> Space:
         expect(several, f"options.{name}", list)
     whole = space_around(found["space"], codec.decode(found["seed"]))
     if "resolution" in options and whole.name != "resolution":
-        whole = at_resolutions(whole, cast("list[int]", options["resolution"]))
+        expect_each(options["resolution"], "options.resolution", int)
+        whole = at_resolutions(whole, options["resolution"])
     return whole.limited(options)
 
 

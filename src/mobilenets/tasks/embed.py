@@ -47,12 +47,7 @@ class Embed:
 
     def val_feed(self, samples: Sequence[Sample], card: Card) -> tuple[ImageCache, list[int]]:
         """Images and their classes. Raises DataError where no class has two images to find each other."""
-        _, counts = np.unique([sample.label for sample in samples], return_counts=True)
-        if counts.max(initial=0) < 2:
-            raise DataError(
-                "no class has two images in the val split, so that none can find another; "
-                "hold back more with --val"
-            )
+        check_held(samples)
         return images(samples, card)
 
     def criterion(self, card: Card, settings: Choices, dataset: Dataset[Sample]) -> nn.Module:
@@ -78,6 +73,16 @@ class Embed:
             return None
         metrics = retrieval(vectors.numpy(), np.asarray(labels))
         return Judged(1 - metrics["map_at_r"], metrics)
+
+
+def check_held(samples: Sequence[Sample]) -> None:
+    """Raise DataError where no class has two images on the val split, to find each other."""
+    _, counts = np.unique([sample.label for sample in samples], return_counts=True)
+    if counts.max(initial=0) < 2:
+        raise DataError(
+            "no class has two images in the val split, so that none can find another; "
+            "hold back more with --val"
+        )
 
 
 def criterion(loss: str, classes: int, size: int, smoothing: float = 0.0) -> nn.Module:

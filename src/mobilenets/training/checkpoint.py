@@ -18,9 +18,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from mobilenets.base.console import say
-from mobilenets.base.errors import ConfigMismatch, RunError, WeightsError, shown
+from mobilenets.base.errors import ConfigMismatch, RunError, WeightsError
 from mobilenets.base.files import replacing, write_bytes
-from mobilenets.base.run import Run
+from mobilenets.base.run import Run, changes
 from mobilenets.nn import read_safetensors
 from mobilenets.training.progress import Progress
 
@@ -174,11 +174,7 @@ def _keep(last: Path) -> None:
 def _refuse_other(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """Raise ConfigMismatch naming what differs between two sets of terms."""
     now = json.loads(json.dumps(new))  # as it reads back: tuples are lists
-    differing = [key for key in {**old, **now} if old.get(key) != now.get(key)]
-    if differing:
-        changes = ", ".join(
-            f"{key}: {shown(old.get(key))} there, {shown(now.get(key))} now" for key in differing
-        )
+    if differing := changes(old, now):
         raise ConfigMismatch(
-            f"{path} holds a training on other terms ({changes}); use another --out, or the same settings"
+            f"{path} holds a training on other terms ({differing}); use another --out, or the same settings"
         )

@@ -25,7 +25,7 @@ from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.ema import Average
 from mobilenets.training.optimiser import build_optimiser, frozen
 from mobilenets.training.progress import Progress
-from mobilenets.training.settings import HARMLESS, Settings
+from mobilenets.training.settings import HARMLESS, Settings, check_task_settings
 from mobilenets.training.teacher import Teacher, Teaching, as_teacher, channels, identity
 
 
@@ -164,10 +164,7 @@ def _set(network: Network, settings: Settings) -> None:
 
 def _refuse(settings: Settings, task: str, teacher: object, unlabelled: Sequence[Path]) -> None:
     """Raise UsageError for what does not go together."""
-    if settings.mixup and task != "classify":
-        raise UsageError(f"mixup blends classes of whole images, which {task} has none of; set it to 0")
-    if settings.resolution_schedule and task == "detect":
-        raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
+    check_task_settings(settings, task)
     if unlabelled and teacher is None:
         raise UsageError("nobody judges the images without labels; give a teacher, or leave them out")
     if teacher is not None and not settings.distil_weight and settings.distil_features == 0:

@@ -1,7 +1,7 @@
 """How to train, as one frozen record: defaults for fine-tuning and for training from scratch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -243,6 +243,20 @@ def override(settings: Settings, **given: Any) -> Settings:
     if "epochs" in given and "warmup_epochs" not in given:
         found = replace(found, warmup_epochs=min(found.warmup_epochs, WARMUP * found.epochs))
     return found
+
+
+def check_task_settings(settings: Settings, task: str, given: Collection[str] = ()) -> None:
+    """Raise UsageError for a setting that the task has no use for; of `given` ones also where it is usual."""
+    if "label_smoothing" in given and settings.label_smoothing and task == "detect":
+        raise UsageError("to detect, labels are not smoothed; leave label_smoothing out")
+    if "embed_loss" in given and task != "embed":
+        raise UsageError(f"embed_loss is for embeddings; to {task} leave it out")
+    if settings.mixup and task != "classify":
+        raise UsageError(f"mixup blends classes of whole images, which {task} has none of; set it to 0")
+    if settings.resolution_schedule and task == "detect":
+        raise UsageError("the boxes of a detector belong to one input side; leave resolution_schedule out")
+    if settings.class_weights != "none" and task in ("detect", "embed"):
+        raise UsageError(f"class_weights are for classify and segment; to {task} leave them out")
 
 
 def _batch(n_train: int, most: int) -> int:

@@ -115,7 +115,7 @@ def state_of(arch: Arch, found: Ordered) -> dict[str, "Tensor"]:
     """The tensors under our names, for weights that fit `arch` (no `misfit`).
 
     A folded batch norm has scale 1, the layer's bias as shift, mean 0 and variance 1 - epsilon, which
-    computes the identity: evaluation is exact, training needs the statistics measured anew.
+    computes the identity: evaluation is exact, a training has them made ready (`training.folded`).
     """
     import torch
 
