@@ -123,3 +123,17 @@ def test_families_differ_in_all_but_widths_and_side():
 def test_pieces_that_cannot_be_are_refused(change, line):
     with pytest.raises(ArchError, match=line):
         replace(Piece("conv", 14, 24, 48), **change)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "conv", "groups": 0},
+        {"kind": "squeeze", "sizes": (0,)},
+        {"kind": "attention", "sizes": (1, 8, 8, 0, 0)},
+        {"kind": "resize", "sizes": (0,)},
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(given):
+    with pytest.raises(ArchError, match="must be an integer from 1"):
+        Piece(**{"side": 8, "cin": 8, "cout": 8, **given})

@@ -66,11 +66,11 @@ def test_the_config_of_a_run_makes_the_run_again(called, config):
 
 
 def test_settings_of_a_run_are_beneath_flags_and_assignments(called, tmp_path):
-    asked = {"verb": "fit", "data": "photos", "settings": {"epochs": 20, "mixup": 0.2, "erasing": 0.1}}
+    asked = {"verb": "fit", "data": "photos", "settings": {"epochs": 20, "mixup": 0.2, "seed": 7}}
     asked["settings"]["resolution_schedule"] = ((0.5, 64), (0.75, 96))
     path = open_run(tmp_path / "run", asked).config
     assert main(["fit", "--config", str(path), "--epochs", "5", "--set", "mixup=0.4", "--json"]) == 0
-    known = {"erasing": 0.1, "resolution_schedule": [[0.5, 64], [0.75, 96]]}
+    known = {"seed": 7, "resolution_schedule": [[0.5, 64], [0.75, 96]]}
     assert called[0][1]["settings"] == {"epochs": 5, "mixup": 0.4, **known}
 
 

@@ -327,6 +327,14 @@ def test_yolo_with_a_path_and_lists(tmp_path):
         read_boxes(tmp_path)
 
 
+def test_yolo_with_the_name_of_its_own_folder_as_path(tmp_path):
+    sheet = "path: cells\ntrain: images/train\nval: images/val\nnames: [cat, dog]\n"
+    root = yolo_set(tmp_path / "cells", sheet, {"train/a": LINE, "val/b": LINE})
+    assert listed(root) == {"train": {"a": [BOX]}, "val": {"b": [BOX]}}
+    (root / "data.yaml").rename(tmp_path / "data.yaml")
+    assert listed(tmp_path) == {"train": {"a": [BOX]}, "val": {"b": [BOX]}}
+
+
 @pytest.mark.parametrize("names", ["classes.txt", "labels/classes.txt", "obj.names"])
 def test_yolo_without_a_sheet(names, tmp_path):
     store(yolo_set(tmp_path, "", {"a": LINE}) / names, "cat\ndog\n")

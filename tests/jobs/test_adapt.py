@@ -1,10 +1,13 @@
 """`adapt` on the small run of this folder, by MACs; by a measured table where that is marked slow."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,10 @@ from mobilenets.base.errors import BudgetError, ConfigMismatch, UnknownName, Usa
 from mobilenets.base.files import read_json, sha256
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
-from mobilenets.jobs.adapt import adapt
+from mobilenets.data.dataset import Sample
+from mobilenets.jobs.adapt import adapt, source
 from mobilenets.jobs.evaluate import evaluate
+from mobilenets.jobs.rounds import Material, of_classes
 from mobilenets.nn import load_model
 
 QUICK = {"images": 16, "tuned": 2, "step": 0.15, "decay": 1.0, "settings": {"epochs": 2, "batch_size": 8}}
@@ -128,6 +133,32 @@ def test_a_weights_file_needs_its_images(fitted, tmp_path):
     file = Run(fitted[0]).weights
     with pytest.raises(UsageError, match="does not say what it was trained on; give --data"):
         adapt(file, budget="60% macs", out=tmp_path / "run")
+
+
+def test_images_are_split_as_the_run_split_them(fitted, shapes, tmp_path):
+    told = read_json(Run(fitted[0]).dataset)
+    shutil.copytree(fitted[0], tmp_path / "run")
+    Run(tmp_path / "run").dataset.write_text(json.dumps({**told, "val": 0.25, "seed": 3}))
+    for model in (
+        tmp_path / "run",
+        Run(tmp_path / "run").weights,
+        tmp_path / "run/checkpoints/best.safetensors",
+    ):
+        assert source(model, shapes)[1] == Material(str(shapes), "classify", 0.25, 3)
+    alone = shutil.copy(Run(fitted[0]).weights, tmp_path / "alone.safetensors")
+    (tmp_path / "config.yaml").write_text("seed: 42\n")  # of something else
+    assert source(Path(alone), shapes)[1] == Material(str(shapes), "classify")
+
+
+def test_thinned_images_of_embeddings_find_each_other():
+    samples = tuple(Sample(Path(f"{label}-{i}.jpg"), label) for label in range(300) for i in range(2))
+    lone = tuple(Sample(Path(f"lone-{label}.jpg"), label) for label in range(300, 310))
+    some = of_classes((*samples, *lone), 256)
+    assert 200 <= len(some) <= 320
+    assert set(Counter(one.label for one in some).values()) == {2}
+    few = of_classes(tuple(replace(one, label=one.label % 3) for one in samples), 256)
+    assert 200 <= len(few) <= 320
+    assert len({one.label for one in few}) == 3
 
 
 @pytest.mark.parametrize(

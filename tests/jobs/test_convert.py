@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -56,6 +57,15 @@ def test_images_are_linked_where_the_disk_can_and_copied_where_not(cells, tmp_pa
     copied = tmp_path / "copied/JPEGImages/00.png"
     assert not copied.samefile(cells / "images/00.png")
     assert copied.read_bytes() == (cells / "images/00.png").read_bytes()
+
+
+def test_an_image_in_two_splits_is_there_once(cells, tmp_path):
+    shutil.copytree(cells, tmp_path / "twice")
+    (tmp_path / "twice/data.yaml").write_text("train: images\nval: images\nnames: [cat, dog]\n")
+    mobilenets.convert(tmp_path / "twice", to="voc", out=tmp_path / "voc")
+    assert len(list((tmp_path / "voc/JPEGImages").iterdir())) == 30
+    for split in ("train", "val"):
+        assert len((tmp_path / f"voc/ImageSets/Main/{split}.txt").read_text().split()) == 30
 
 
 def test_what_cannot_be_used_is_left_out_and_named(cells, tmp_path, capsys):

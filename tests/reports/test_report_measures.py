@@ -1,11 +1,14 @@
 """Scores per class against torchmetrics, the interval against a published table, snippets that compile."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torchmetrics.classification import MulticlassF1Score, MulticlassPrecision, MulticlassRecall
 
 from mobilenets.reports.measures import interval, mixups, per_class, worst_first
-from mobilenets.reports.usage import snippets
+from mobilenets.reports.usage import READINGS, snippets
 
 LABELS = ["a", "b", "c", "d"]
 
@@ -56,6 +59,14 @@ def test_snippets_are_python(artifact, labels):
     for _, code in found:
         compile(code, "snippet", "exec")
         assert repr(artifact) in code
+
+
+def test_the_reading_of_a_detector_tells_pixels(capsys):
+    photo, labels = SimpleNamespace(height=100, width=200), ["a", "b"]
+    outputs = [np.array([[0.1, 0.2, 0.5, 0.6], [0, 0, 0, 0]]), np.array([1.0, 0]), np.array([0.9, 0]), 1.0]
+    code = READINGS["detect", "nms"].format(labels=labels)
+    exec(code, {"photo": photo, "outputs": outputs})
+    assert capsys.readouterr().out.split() == ["b", "90.0%", "40.0", "10.0", "120.0", "50.0"]
 
 
 @pytest.mark.parametrize(

@@ -69,14 +69,16 @@ class Piece:
         one_of("kind", self.kind, KINDS)
         geometry(self.kernel, self.stride, cin=self.cin, cout=self.cout, side=self.side)
         positive(dilation=self.dilation)
-        count(groups=self.groups)
+        (count if self.kind == "depthwise" else positive)(groups=self.groups)
         one_of("padding", self.padding, ("", *get_args(Padding)))
         one_of("activation", self.activation, ("", *get_args(OpActivation)))
         if len(self.sizes) != SIZES.get(self.kind, 0):
             raise ArchError(
                 f"sizes of {self.kind} must be {SIZES.get(self.kind, 0)} numbers, got {shown(self.sizes)}"
             )
-        count(**{f"sizes[{index}]": size for index, size in enumerate(self.sizes)})
+        for index, size in enumerate(self.sizes):
+            flag = self.kind == "image" or (self.kind == "attention" and index == len(self.sizes) - 1)
+            (count if flag else positive)(**{f"sizes[{index}]": size})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, without what is as usual."""

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from mobilenets.base.errors import UnknownName, UsageError, shown
+from mobilenets.cli.options import Training
 
 NOT_IN_FILES = ("config", "debug", "help")
 SETTINGS = "settings"  # of a training, which are given one by one
@@ -26,7 +27,7 @@ class Config:
         """What a command was given, with those settings that it names neither by a flag nor with --set."""
         typed = list(values["settings"] or ())
         named = {text.partition("=")[0].strip().replace("-", "_") for text in typed}
-        named |= {name for name, value in values.items() if value is not None}
+        named |= {name for name in Training.__annotations__ if values[name] is not None}
         more = [f"{name}={text}" for name, text in self.settings.items() if name not in named]
         return {**values, "settings": [*more, *typed] or None}
 

@@ -71,7 +71,9 @@ def _names(listing: Listing[Any]) -> dict[Path, str]:
 
 
 def _put(source: Path, place: Path) -> None:
-    """The image at its place: the same file where the disk allows it."""
+    """The image at its place, once for all splits: the same file where the disk allows it."""
+    if place.exists():
+        return
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), place)

@@ -18,7 +18,7 @@ from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.resource import Meter, meter
 from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
-from mobilenets.jobs.subject import finished
+from mobilenets.jobs.subject import finished, run_of
 from mobilenets.jobs.teacher import guidance, opened
 from mobilenets.jobs.verify import verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
@@ -70,6 +70,11 @@ def adapt(
         opened(teacher)
     weights, material = source(Path(model), data)
     check_settings(settings, material.task)
+    if importance == "taylor" and material.task == "embed":
+        raise UsageError(
+            "importance by taylor needs the loss that trained the network, of which an embedder keeps "
+            "nothing; take norm or activation"
+        )
     run = open_run(
         Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted"),
         {
@@ -154,7 +159,8 @@ def source(model: Path, data: str | Path | None) -> tuple[Path, Material]:
     if model.is_file():
         if data is None:
             raise UsageError(f"{model} does not say what it was trained on; give --data FOLDER as well")
-        return model, Material(str(data), load_model(model)[1].task)
+        home = run_of(model)
+        return model, Material(str(data), load_model(model)[1].task, *(split_of(home) if home else ()))
     weights, run = finished(model), find_run(model)
     config = read_config(run)
     if data is None and not config.get("data"):

@@ -12,6 +12,8 @@ from mobilenets.base.run import find_run, read
 from mobilenets.jobs.subject import SUFFIX, Asked, network_for, sample_pixels
 from mobilenets.runtimes.target import check_precision
 
+LISTS = (".csv", ".json", ".yaml", ".yml")  # files that name images
+
 if TYPE_CHECKING:
     from mobilenets.exporters import Exported
 
@@ -55,7 +57,7 @@ def export(
     path = Path(out) if out else _place(asked, network.arch.name, other, SUFFIX[to])
     if path.suffix.lower() != SUFFIX[to]:
         raise UsageError(f"a file for {to} ends in {SUFFIX[to]}, got --out {path}")
-    samples = sample_pixels(card.preprocess, _images(asked, data))
+    samples = sample_pixels(card.preprocess, _images(asked, card.task, data))
     exported = exporters.export(network, card, path, to, samples, form=form)
     _tell_metric(asked, exported)
     parity = exported.parity
@@ -98,21 +100,22 @@ def _tell_metric(asked: Asked, exported: "Exported") -> None:
         write_card(exported.path, cards.with_metric(exported.card, *reached))
 
 
-def _images(asked: Asked, data: str | Path | None) -> list[Path] | None:
+def _images(asked: Asked, task: str, data: str | Path | None) -> list[Path] | None:
     """Images to compare on: those of `data`, those the run was trained and tested on, or None.
 
     Raises DataError for data without any that can be read.
     """
     from mobilenets.data.formats import find_listing
     from mobilenets.data.images import inspect
-    from mobilenets.data.load import find_source
+    from mobilenets.data.load import find_source, read_annotated
     from mobilenets.jobs.predict import image_files
 
     if data is not None:
         source = find_source(str(data))
-        if source.suffix.lower() == ".csv":
-            files = find_listing(source).files.values()
-            images = [sample.path for samples in files for sample in samples]
+        suffix = source.suffix.lower()
+        if suffix in LISTS and not source.is_dir():
+            listing = find_listing(source) if suffix == ".csv" else read_annotated(source, task)[0]
+            images = [sample.path for samples in listing.files.values() for sample in samples]
         else:
             images = image_files([source])
         if not any(not inspect(image).problem for image in images):

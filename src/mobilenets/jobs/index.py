@@ -36,6 +36,10 @@ def index(
 
     place = Path(out)
     _check_out(place)
+    if model is None and any(one is not None for one in (weights, width, resolution, dialect)):
+        raise UsageError(
+            "weights, width, resolution and dialect go with the name of a model; give --model too"
+        )
     asked = None if model is None else Asked(str(model), weights, width, resolution, dialect)
     found, vectors = _vectors(Path(source), place, asked)
     facts = build_index(place, found)

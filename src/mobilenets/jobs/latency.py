@@ -53,6 +53,10 @@ def build_latency(
 
     wanted, begun = parsed(target), time.perf_counter()
     if csv is not None:
+        if model or space or resolution:
+            raise UsageError(
+                f"{csv} says itself what was measured; leave --space, --model and --resolution out"
+            )
         return _taken_from(Path(csv), wanted, out)
     models = _listed(model or ())
     names = _listed(space) if space else () if models else SPACE
@@ -86,15 +90,14 @@ def predict_latency(
 
     path = Path(table) if table else kept(target)
     predictor = Predictor(opened(path))
-    rows = []
-    for model in _listed(models):
-        asked = Asked(str(model))
-        if asked.is_name:
-            asked = Asked(str(model), None, width, resolution, dialect)
-        arch = arch_for(asked)
+    rows, names = [], [str(model) for model in _listed(models)]
+    zoo = any(Asked(name).is_name for name in names)  # else what belongs to names is refused
+    for model in names:
+        plain = zoo and not Asked(model).is_name
+        arch = arch_for(Asked(model) if plain else Asked(model, None, width, resolution, dialect))
         found = predictor.predict(arch)
         rows.append({
-            "model": str(model), "resolution": arch.resolution, "ms": found.ms, "error_ms": found.error_ms,
+            "model": model, "resolution": arch.resolution, "ms": found.ms, "error_ms": found.error_ms,
             "missing": list(found.missing),
         })  # fmt: skip
     return {"results": rows, **summary(predictor.table, path)}
@@ -105,12 +108,14 @@ def table_for(archs: Sequence[Arch], target: str, path: Path | None = None) -> "
 
     What the table at `path` lacks is measured and written there; if not given, the table is kept in the cache
     folder, one for each target, processor and version. A table from a CSV is taken as it is.
-    Raises UsageError for a table of other terms, RunError for a broken one, ExportError, DeviceError,
-    StorageError.
+    Raises UsageError for a table of other terms or a CSV's that lacks pieces of the networks, RunError for a
+    broken one, ExportError, DeviceError, StorageError.
     """
     from mobilenets.bench.table import Span
 
-    return _spanning([Span(arch, "narrower") for arch in archs], parsed(target), path)[0]
+    table, path = _spanning([Span(arch, "narrower") for arch in archs], parsed(target), path)
+    _refuse_missing(table, archs, path)
+    return table
 
 
 def table_among(archs: Sequence[Arch], target: str, path: Path | None = None) -> "Table":
@@ -121,19 +126,27 @@ def table_among(archs: Sequence[Arch], target: str, path: Path | None = None) ->
     Otherwise as `table_for`; UsageError also for a table from a CSV that lacks pieces of them.
     """
     from mobilenets.bench.pieces import pieces
-    from mobilenets.bench.predicting import Predictor
 
     wanted = parsed(target)
     table, path = _at(wanted, path)
     if not table.terms.versions:
-        if missing := [name for arch in archs for name in Predictor(table).predict(arch).missing]:
-            raise UsageError(
-                f"{path} lacks {missing[0]}, which networks of this space have; measure it and add its line, "
-                "or leave the table out"
-            )
+        _refuse_missing(table, archs, path)
         return table
     offered = [piece for arch in archs for piece in pieces(arch)]
     return _extended(table, _chosen(pieces(archs[0]), offered, table), archs[:WHOLE], wanted, path)
+
+
+def _refuse_missing(table: "Table", archs: Sequence[Arch], path: Path) -> None:
+    """Raise UsageError for a table from a CSV, to which nothing is added, that lacks pieces of networks."""
+    from mobilenets.bench.predicting import Predictor
+
+    if table.terms.versions:
+        return
+    if missing := [name for arch in archs for name in Predictor(table).predict(arch).missing]:
+        raise UsageError(
+            f"{path} lacks {missing[0]}, which networks here have; measure it and add its line, "
+            "or leave the table out"
+        )
 
 
 def kept(target: str) -> Path:

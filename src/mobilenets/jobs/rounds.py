@@ -198,8 +198,24 @@ def _loss_as_cut(trial: Trial, scores: Path | None, parent: Path, arch: str) -> 
     """The held-out loss of a proposal before any fine-tuning."""
     network, card = _cut(scores, parent, codec.loads(arch))
     dataset = trial.material.dataset()
-    few = replace(dataset, val=dataset.val[:: max(1, len(dataset.val) // SCREENING_IMAGES)])
+    thinned = of_classes if card.task == "embed" else evenly
+    few = replace(dataset, val=thinned(dataset.val, SCREENING_IMAGES))
     return judged(network.eval(), card, few)[1]
+
+
+def evenly(samples: Sequence[Any], count: int) -> tuple[Any, ...]:
+    """About so many of the samples, from all over them."""
+    return tuple(samples[:: max(1, len(samples) // count)])
+
+
+def of_classes(samples: Sequence[Any], count: int) -> tuple[Any, ...]:
+    """About so many of the samples, two of a class at least, which can find each other."""
+    classes: dict[int, list[Any]] = {}
+    for sample in samples:
+        classes.setdefault(sample.label, []).append(sample)
+    kept = evenly([several for several in classes.values() if len(several) > 1], count // 2)
+    each = max(2, count // len(kept))
+    return tuple(sample for several in kept for sample in several[:: max(1, len(several) // each)])
 
 
 def _cut(scores: Path | None, parent: Path, arch: Arch) -> tuple["Network", Card]:
@@ -225,7 +241,7 @@ def _write_scores(path: Path, trial: Trial, parent: Path) -> None:
 
     network, card = load_model(parent)
     dataset = trial.material.dataset()
-    few = replace(dataset, train=dataset.train[:: max(1, len(dataset.train) // SCORING_IMAGES)])
+    few = replace(dataset, train=evenly(dataset.train, SCORING_IMAGES))
     settings = retuning(len(few.train), len(few.train), card.task)
     task = tasks.get(card.task)
     torch.manual_seed(trial.seed)

@@ -121,7 +121,7 @@ class Classifying:
         first = best[0]
         return Seen(
             fields={**first, **({"top": best} if self.top > 1 else {})},
-            rows=[first],
+            rows=best,
             drawn=lambda image, _: draw_prediction(image, first["label"], first["score"]),
             noted={first["index"]: first["score"]},
         )

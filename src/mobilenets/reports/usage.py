@@ -65,7 +65,7 @@ READINGS = {
 labels = {labels!r}
 boxes, classes, scores, count = outputs
 for box, index, score in list(zip(boxes, classes, scores))[: int(count)]:
-    top, left, bottom, right = box * (photo.height, photo.width) * 2
+    top, left, bottom, right = box * ((photo.height, photo.width) * 2)
     print(labels[int(index)], f"{{score:.1%}}", left, top, right, bottom)
 """,
     ("segment", "argmax"): """

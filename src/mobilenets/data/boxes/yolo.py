@@ -120,7 +120,8 @@ def _sheet(path: Path) -> Sheet:
         message = f"says nc: {quoted(content['nc'])} and has {len(labels)} names"
         findings.append(Finding("class-list", "warning", path.name, message, "correct nc: the names count"))
     base = content.get("path")
-    prefix = f"{base}/" if isinstance(base, str) and below(path.parent, base) else ""
+    inner = below(path.parent, base) if isinstance(base, str) else None  # a folder that may be its own
+    prefix = f"{base}/" if inner and inner.is_dir() else ""
     splits = {}
     for name, given in content.items():
         if split := SPLIT_NAMES.get(str(name).lower()):
