@@ -109,7 +109,8 @@ def test_predictions_are_written(fitted, shapes, tmp_path):
     assert [len(item["top"]) for item in document["predictions"]] == [2] * 9
     assert json.loads((tmp_path / "seen/predictions.json").read_text()) == document
     rows = list(csv.DictReader((tmp_path / "seen/predictions.csv").open()))
-    assert [row["label"] for row in rows] == [item["label"] for item in document["predictions"]]
+    listed = [(item["file"], one["label"]) for item in document["predictions"] for one in item["top"]]
+    assert [(row["file"], row["label"]) for row in rows] == listed
     assert len(list((tmp_path / "seen").glob("*.jpg"))) == 9
     predict(out, shapes / "test", out=tmp_path / "seen.csv")
     assert len((tmp_path / "seen.csv").read_text().splitlines()) == 17
