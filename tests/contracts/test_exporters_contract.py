@@ -104,8 +104,6 @@ def test_the_network_is_left_as_it_is(subject, torch_file):
     [
         ({"to": "tflight"}, UnknownName, "no export format 'tflight'"),
         ({"to": "onnx"}, UsageError, r"a file for onnx ends in \.onnx"),
-        ({"precision": "int8"}, UsageError, "int8 is not there yet"),
-        ({"precision": "float23"}, UnknownName, "did you mean float32"),
         ({"samples": np.zeros((0, 64, 64, 3), np.uint8)}, UsageError, "at least one"),
         ({"samples": np.zeros((1, 32, 32, 3), np.uint8)}, MobilenetsError, r"\(B, 64, 64, 3\)"),
     ],

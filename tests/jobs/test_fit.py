@@ -265,6 +265,10 @@ def test_what_cannot_be_exported_is_told_as_it_is(fitted, shapes, tmp_path):
     out, result, _ = fitted
     with pytest.raises(UsageError, match="is a file for litert, from which no network is made again"):
         export(result["artifact"], to="onnx")
+    with pytest.raises(UsageError, match="int8 is not there yet"):
+        export(out, precision="int8")
+    with pytest.raises(UnknownName, match="did you mean float32"):
+        export(out, precision="float23")
     shutil.copytree(out, tmp_path / "begun", ignore=shutil.ignore_patterns("model.safetensors"))
     with pytest.raises(RunError, match="begun has no finished model yet"):
         export(tmp_path / "begun")

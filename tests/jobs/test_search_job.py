@@ -300,7 +300,7 @@ def test_another_place_for_the_record_is_refused(searched, shapes, tmp_path):
     assert not (tmp_path / "other.db").exists()
 
 
-@pytest.mark.parametrize("change", [{"resolution": 64}, {"budget": "1Mparams"}, {"width": 0.5}])
+@pytest.mark.parametrize("change", [{"dialect": "tensorflow"}, {"budget": "1.2Mparams"}])
 def test_a_record_belongs_to_its_network_and_images(change, shapes, tmp_path):
     asked = ASKED | {"beside": "", "trials": 1, "storage": str(tmp_path / "both.db")}
     search(shapes, out=tmp_path / "one", **asked)

@@ -121,7 +121,7 @@ def test_a_module_teaches_in_python(shapes, tmp_path):
         ({"teacher": "empty"}, RunError, "empty is not a run folder"),
         ({"teacher": "begun"}, RunError, "the teacher .*begun has no finished model yet"),
         ({"teacher": "odd.safetensors"}, WeightsError, "the teacher cannot be used: .*not a whole"),
-        ({"teacher": "run", "task": "embed"}, UsageError, "was made to classify, the student is to embed"),
+        ({"teacher": "run", "task": "embed", "val": 0.2}, UsageError, "to classify, the student is to embed"),
         ({"teacher": "run", "unlabelled": "empty"}, DataError, "holds no image to learn from"),
     ],
 )  # fmt: skip

@@ -145,10 +145,10 @@ def check_evaluator(evaluator: str, task: str, proxy_epochs: int, epochs: int | 
         raise UsageError(
             f"weights are shared between classifiers only, the task is {task}; use --evaluator short"
         )
-    if epochs is not None and evaluator != "supernet":
-        raise UsageError(f"supernet epochs belong to --evaluator supernet, got {epochs} for {evaluator}")
     if epochs is not None and epochs < 1:
         raise UsageError(f"the supernet needs at least one epoch, got {epochs}")
+    if epochs is not None and evaluator != "supernet":
+        raise UsageError(f"supernet epochs belong to --evaluator supernet, got {epochs} for {evaluator}")
     if proxy_epochs < 1 and evaluator == "short":
         raise UsageError(f"a short training needs at least one epoch, got {proxy_epochs}")
     return EPOCHS if epochs is None else epochs
