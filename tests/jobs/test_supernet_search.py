@@ -7,7 +7,7 @@ import pytest
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
-from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.errors import DeviceError, UnknownName, UsageError
 from mobilenets.base.files import read_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
@@ -16,12 +16,36 @@ from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
 from mobilenets.jobs.searched_space import with_heads
 from mobilenets.jobs.short_training import ShortTraining
-from mobilenets.jobs.supernet import shared_weights
+from mobilenets.jobs.supernet import SharedWeights, shared_weights
 from mobilenets.nas import spaces
 from mobilenets.nas.record import read_record
 from mobilenets.nn import load_model
 from mobilenets.nn.shared import Candidate
 from mobilenets.training.supernet import load_shared
+
+
+def test_norms_are_made_right_on_images_of_all_classes(shapes, tmp_path, monkeypatch):
+    """Images come sorted by class, and a batch of one class would tell nothing of the others."""
+    seen = []
+    monkeypatch.setattr(SharedWeights, "opened", lambda *_: (None, None))
+    monkeypatch.setattr("mobilenets.jobs.supernet.judged", lambda *_: (0.5, 1.0))
+    monkeypatch.setattr("mobilenets.training.supernet.recalibrate", lambda _, some, __: seen.append(some))
+    tries = SharedWeights(Material(str(shapes), "classify"), Price("macs"), tmp_path, epochs=0)
+    for number in range(2):
+        tries(number, (), codec.dumps(find("mobilenet_v2", 0.35, 32)), number)
+    assert seen[0] == seen[1], "it repeats"
+    assert {one.label for one in seen[0][:12]} == {one.label for one in seen[0][-12:]} == {0, 1}
+
+
+def test_a_device_that_cannot_be_reached_costs_no_training(shapes, tmp_path, monkeypatch):
+    def gone(_):
+        raise DeviceError("the phone is gone")
+
+    monkeypatch.setattr("mobilenets.training.train", None)  # which would fail otherwise
+    short = ShortTraining(Material(str(shapes), "classify"), gone, tmp_path / "trials")
+    with pytest.raises(DeviceError, match="the phone is gone"):
+        short(0, (), codec.dumps(find("mobilenet_v2", 0.35, 32)), 0)
+    assert not (tmp_path / "trials").exists()
 
 
 @pytest.mark.slow
@@ -43,7 +67,6 @@ def test_any_process_judges_a_network_by_its_part_and_always_alike(shapes, tmp_p
     assert shared_weights(Run(tmp_path), short, space, 1) == tries
     assert tries.weights.stat().st_mtime_ns == before
     assert capsys.readouterr().err == ""
-    assert tries.terms != short.terms
 
     tuned = replace(tries, epochs=1, settings={"batch_size": 8})
     network, _ = tuned.opened(genotype, arch, Run(tmp_path / "one"), 0)
