@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from threading import Barrier, Thread
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from mobilenets.base.errors import ConfigMismatch, MissingPackage, RunError, StorageError, UsageError
 from mobilenets.nas import record as record_module
+from mobilenets.nas.databases import File
 from mobilenets.nas.leases import Leases, dead
 from mobilenets.nas.record import Record, read_record
 from mobilenets.nas.reward import Outcome
@@ -259,6 +262,26 @@ def test_places_that_cannot_be_used(tmp_path):
         assert "\n" not in str(caught.value)
         assert "secret" not in str(caught.value)
         assert "run the same command again to go on" in str(caught.value)
+
+
+def test_many_open_it_at_once(tmp_path):
+    together, chances, refused = Barrier(4), 50, []
+
+    def use():
+        for chance in range(chances):  # about one in fifteen would be refused, were the others not waited for
+            together.wait()
+            try:
+                with closing(sqlite3.connect(tmp_path / f"{chance}.db", factory=File)) as file, file:
+                    file.execute("CREATE TABLE IF NOT EXISTS one (x)")
+            except sqlite3.OperationalError as error:
+                refused.append(error)
+
+    drivers = [Thread(target=use) for _ in range(4)]
+    for one in drivers:
+        one.start()
+    for one in drivers:
+        one.join()
+    assert not refused
 
 
 def test_a_newer_schema_is_refused(tmp_path):

@@ -98,17 +98,30 @@ def tried_again(make: Callable[[], Made]) -> Made:
 def _options(url: Any) -> dict[str, Any]:
     """How an engine for the URL is made."""
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": PATIENCE, "factory": _File}}
+        return {"connect_args": {"timeout": PATIENCE, "factory": File}}
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": REACH}}
 
 
-class _File(sqlite3.Connection):
-    """A connection that need not wait for the disk: a kill loses nothing, a power cut the last moments."""
+class File(sqlite3.Connection):
+    """A file that need not wait for the disk: a kill loses nothing, a power cut the last moments."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.execute("PRAGMA journal_mode=WAL")
+        self._write_ahead()
         self.execute("PRAGMA synchronous=NORMAL")
+
+    def _write_ahead(self) -> None:
+        """Have changes written to a log first. SQLite itself does not wait for others with this, so we do."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
 
 def _driver() -> str:
