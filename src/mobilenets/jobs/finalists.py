@@ -10,10 +10,11 @@ from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_bytes, write_json
 from mobilenets.base.run import Run, open_run, read, read_config
-from mobilenets.jobs.search_result import Found, amount
+from mobilenets.jobs.search_result import Found
 from mobilenets.jobs.start import Plan
 from mobilenets.jobs.teacher import Guidance
 from mobilenets.jobs.train import train_in
+from mobilenets.reports.wording import amount
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset

@@ -58,8 +58,8 @@ def build_latency(
                 f"{csv} says itself what was measured; leave --space, --model and --resolution out"
             )
         return _taken_from(Path(csv), wanted, out)
-    models = _listed(model or ())
-    names = _listed(space) if space else () if models else SPACE
+    models = listed(model or ())
+    names = listed(space) if space else () if models else SPACE
     sides, own = _numbers("resolution", resolution or ()), tuple(_numbers("kernels", kernels))
     spans = [Span(find(name, resolution=side), "varied", own) for name in names for side in sides or SIDES]
     for one in models:
@@ -90,7 +90,7 @@ def predict_latency(
 
     path = Path(table) if table else kept(target)
     predictor = Predictor(opened(path))
-    rows, names = [], [str(model) for model in _listed(models)]
+    rows, names = [], [str(model) for model in listed(models)]
     zoo = any(Asked(name).is_name for name in names)  # else what belongs to names is refused
     for model in names:
         plain = zoo and not Asked(model).is_name
@@ -299,12 +299,12 @@ def parsed(target: str) -> "Target":
 def _numbers(name: str, given: Any) -> list[int]:
     """Whole numbers, also as text with commas. Raises UsageError."""
     try:
-        return [int(one) for one in _listed(given)]
+        return [int(one) for one in listed(given)]
     except ValueError as error:
         raise UsageError(f"{name} must be whole numbers with commas between, got {shown(given)}") from error
 
 
-def _listed(given: Any) -> list[Any]:
+def listed(given: Any) -> list[Any]:
     """One value or several, also as text with commas, as a list."""
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]

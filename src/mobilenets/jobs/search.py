@@ -24,10 +24,11 @@ from mobilenets.jobs.budget import parse_goal
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
 from mobilenets.jobs.hunt import Hunt, announce, pool_of, prepared
+from mobilenets.jobs.latency import listed
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.sandwich import check_places
-from mobilenets.jobs.search_result import amount, document, fitting, found
+from mobilenets.jobs.search_result import document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
@@ -39,6 +40,7 @@ from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
 from mobilenets.nas.trial import Trial
+from mobilenets.reports.wording import amount
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -113,7 +115,7 @@ def search(
     if proxy_epochs is None:
         proxy_epochs = EPOCHS if evaluator == "short" else TUNED
     supernet_epochs = check_evaluator(evaluator, task, proxy_epochs, supernet_epochs)
-    goal, zoo = parse_goal(budget), _listed(beside) if evaluator == "short" else ()
+    goal, zoo = parse_goal(budget), listed(beside) if evaluator == "short" else ()
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     asked = {
         "verb": "search", "data": str(Path(data)), "task": task, **described(space), "model": model,
@@ -265,12 +267,6 @@ def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
 def _there(data: str | Path) -> str:
     """The data by a path that workers elsewhere find too; the embedded set by its name."""
     return str(Path(data).resolve()) if Path(data).exists() else str(data)
-
-
-def _listed(given: Sequence[str] | str) -> tuple[str, ...]:
-    """Several names, also as text with commas."""
-    names = given.split(",") if isinstance(given, str) else given
-    return tuple(name.strip() for name in names if name.strip())
 
 
 def _of_zoo(name: str, resolution: int) -> Arch:

@@ -13,6 +13,7 @@ from mobilenets.nas.reward import Outcome, Reward, front, hypervolume
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import Problem
 from mobilenets.nas.trial import Trial
+from mobilenets.reports.wording import amount
 
 
 @dataclass(frozen=True)
@@ -183,11 +184,6 @@ def _trial(problem: Problem, trial: Trial) -> dict[str, Any]:
         "fits": problem.reward.fits(outcome.costs) if outcome else None,
         "reason": trial.reason,
     }
-
-
-def amount(value: float) -> str:
-    """A cost for a person: milliseconds as they are, counts in millions."""
-    return f"{value:.3g}" if value < 1e4 else f"{value / 1e6:.3g} M"
 
 
 def _minutes(seconds: float) -> str:

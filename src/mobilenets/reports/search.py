@@ -8,7 +8,7 @@ from mobilenets.arch.spec import Arch, Attention, Block, Conv, Fused, Inverted, 
 from mobilenets.reports import figures, search_figures
 from mobilenets.reports.facts import Facts
 from mobilenets.reports.search_figures import Drawn
-from mobilenets.reports.wording import metric
+from mobilenets.reports.wording import amount, metric
 
 NETWORKS = 4  # of the front, drawn block by block
 BEST = 0.2  # share of the trials whose choices are set against those of all
@@ -88,7 +88,7 @@ def _title(one: dict[str, Any], found: dict[str, Any]) -> str:
     """What a network reached, in a line."""
     best = found["best_that_fits"]
     chosen = "the best that fits: " if best and one["trials"] == best["trials"] else ""
-    return f"{chosen}{100 * one['quality']:.1f} %, {search_figures.amount(one['cost'], found['unit'])}"
+    return f"{chosen}{100 * one['quality']:.1f} %, {amount(one['cost'])} {found['unit']}"
 
 
 def _kind(block: Block) -> str:

@@ -24,11 +24,6 @@ class Drawn(NamedTuple):
     squeezes: bool
 
 
-def amount(value: float, unit: str) -> str:
-    """A cost with its unit."""
-    return f"{value:.3g} {unit}" if value < 1e4 else f"{value / 1e6:.3g} M {unit}"
-
-
 def front(found: dict[str, Any], title: str) -> "Figure":
     """Every trial by cost and metric, those that no other beats joined, networks of the zoo beside them."""
     ended = [one for one in found["trials"] if one["quality"] is not None]

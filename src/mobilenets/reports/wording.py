@@ -34,6 +34,11 @@ def count(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}".replace(",", "\u202f")
 
 
+def amount(value: float) -> str:
+    """A cost without its unit: milliseconds as they are, counts in millions."""
+    return f"{value:.3g}" if value < 1e4 else f"{value / 1e6:.3g} M"
+
+
 def millions(value: float | None) -> str:
     """A large number in millions."""
     return NOTHING if value is None else f"{value / 1e6:.2f} M" if value < 1e8 else f"{value / 1e6:.0f} M"
