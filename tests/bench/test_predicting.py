@@ -69,6 +69,8 @@ def test_what_no_measurement_tells_is_named(predictor):
     assert predictor.predict(SEED).missing == ()
     attention = predictor.predict(find("mobilenet_v4_hybrid_medium", resolution=64))
     assert any(name.startswith("attention") for name in attention.missing)
+    costly = predictor.piece(Piece("attention", 14, 256, 256, sizes=(8, 64, 64, 1, 0)))
+    assert costly.ms > predictor.piece(Piece("conv", 14, 256, 256)).ms > 0, "of unknown cost is not of none"
     far = predictor.piece(Piece("conv", 512, 2048, 2048))
     assert not far.known
     kernels = predictor.piece(Piece("depthwise", 8, 96, 96, kernel=7, groups=0))

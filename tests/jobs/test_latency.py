@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from mobilenets.arch import edit
 from mobilenets.arch.spec import Arch, Classifier, Conv, Inverted
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import ExportError, RunError, UsageError
@@ -171,6 +172,32 @@ def test_a_space_is_drawn_around_its_seeds(bench, tmp_path):
     assert found["mae_pct"] < 3
     assert (found["n"], len(found["rows"])) == (12, 12)
     assert read_table(tmp_path / "t.json").check.n == 12
+
+
+def test_what_others_add_meanwhile_stays(bench, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "t.json"
+    build_latency(model=[_saved(SMALL, tmp_path)], out=path)
+    alone, usual = read_table(path), bench.timings
+    wider = edit.at(SMALL, 64)
+
+    def meanwhile(files, target, seconds):
+        monkeypatch.setattr(building, "timings", usual)
+        build([wider])
+        return usual(files, target, seconds)
+
+    def build(archs):
+        table_for(archs, "litert:cpu:1", path)
+
+    monkeypatch.setattr(building, "timings", meanwhile)
+    check_latency(path, n=3)
+    assert "has grown meanwhile" in capsys.readouterr().err
+    grown = read_table(path)
+    assert grown.check is None
+    assert {*alone.pieces} < {*grown.pieces}
+    monkeypatch.setattr(building, "timings", meanwhile)
+    wider = edit.at(SMALL, 96)
+    build([edit.at(SMALL, 48)])
+    assert {48, 96} <= {arch.resolution for arch in read_table(path).networks}
 
 
 def test_the_error_is_scaled_by_the_reference(bench, tmp_path, monkeypatch):

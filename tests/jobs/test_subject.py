@@ -9,9 +9,19 @@ from mobilenets.arch.heads import ssdlite
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import UsageError, WeightsError
+from mobilenets.base.run import Run, keep_weights, open_run
 from mobilenets.exporters import outputs
-from mobilenets.jobs.subject import SAMPLES, Asked, blank_card, exported_once, network_for, sample_pixels
-from mobilenets.nn import build
+from mobilenets.jobs.export import export
+from mobilenets.jobs.subject import (
+    SAMPLES,
+    Asked,
+    blank_card,
+    exported_once,
+    file_for,
+    network_for,
+    sample_pixels,
+)
+from mobilenets.nn import build, load_model, save_model
 from mobilenets.runtimes import read_card
 
 
@@ -57,6 +67,34 @@ def test_weights_of_other_classes_are_refused(tmp_path):
 def test_a_settled_name_takes_no_width():
     with pytest.raises(UsageError, match="leave --width and --dialect out"):
         network_for(Asked("lraspp_mobilenet_v3_large", width=0.5))
+
+
+def test_weights_in_a_folder_that_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path / "cache"))
+    arch, run = find("mobilenet_v1", 0.25, 32), Run(tmp_path / "run")
+    asked = Asked("mobilenet_v1", str(run.folder), 0.25, 32)
+    answers = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        save_model(run.weights, build(arch), blank_card(arch))
+        answers.append(load_model(file_for(asked))[0].state_dict())
+    assert not torch.equal(*(one["head.classifier.weight"] for one in answers))
+
+
+def test_an_export_of_weights_that_were_replaced_is_not_taken(tmp_path):
+    arch = find("mobilenet_v1", 0.25, 32)
+    run = open_run(tmp_path / "run", {"verb": "train"})
+    torch.manual_seed(0)
+    save_model(run.weights, build(arch).eval(), blank_card(arch))
+    export(run.folder, to="onnx")
+    kept = run.exports / "model.onnx"
+    assert file_for(Asked(str(run.folder)), "onnx") == kept
+    keep_weights(run, run.weights.read_bytes())
+    assert kept.exists(), "they are the same"
+    save_model(tmp_path / "other.safetensors", build(arch).eval(), blank_card(arch))
+    keep_weights(run, (tmp_path / "other.safetensors").read_bytes())
+    assert file_for(Asked(str(run.folder)), "onnx") != kept
+    assert run.weights.read_bytes() == (tmp_path / "other.safetensors").read_bytes()
 
 
 def test_a_kept_export_of_another_form_is_not_taken(tmp_path, monkeypatch):

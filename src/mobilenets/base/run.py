@@ -11,16 +11,26 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mobilenets.base.errors import ConfigMismatch, Interrupted, MobilenetsError, RunError, shown
-from mobilenets.base.files import read_json, write_json, write_text
+from mobilenets.base.errors import (
+    ConfigMismatch,
+    Interrupted,
+    MobilenetsError,
+    RunError,
+    StorageError,
+    shown,
+)
+from mobilenets.base.files import read_json, write_bytes, write_json, write_text
 
 PACKAGES = (
     "mobilenets",
     "torch",
     "torchvision",
     "litert-torch",
+    "litert-converter",
     "ai-edge-litert",
     "onnx",
+    "onnxscript",
+    "onnx-ir",
     "onnxruntime",
     "numpy",
 )
@@ -154,6 +164,23 @@ def find_run(folder: Path) -> Run:
     if not run.config.exists():
         raise RunError(f"{folder} is not a run folder (no config.yaml in it); give the --out folder of a run")
     return run
+
+
+def keep_weights(run: Run, content: bytes) -> None:
+    """Put finished weights where they belong. Files that were exported from others go first: whoever asks for
+    one gets it made anew. Raises StorageError.
+    """
+    if run.weights.exists() and run.weights.read_bytes() == content:
+        return
+    try:
+        for old in run.exports.glob("model*"):
+            old.unlink()
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename} was exported from other weights and cannot be deleted ({error.strerror}); "
+            "delete it, then run the same command again"
+        ) from error
+    write_bytes(run.weights, content)
 
 
 def read_config(run: Run) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from mobilenets.bench.bursts import in_bursts
 from mobilenets.bench.families import work
 from mobilenets.bench.pieces import Piece
 from mobilenets.bench.record import Timing
-from mobilenets.bench.table import Measured, Table, Terms, write_table
+from mobilenets.bench.table import Measured, Table, Terms, merged, write_table
+from mobilenets.bench.table_reading import read_table
 from mobilenets.bench.timing import measure_interleaved
 from mobilenets.exporters import EXPORTERS
 from mobilenets.nn import build as build_network
@@ -86,8 +87,7 @@ def build(
         beside = export(table.reference, target.runtime, folder / "reference.bin")
         for several in handfuls([piece for piece in dict.fromkeys(wanted) if piece not in table.pieces]):
             files = dict(convert(several, target.runtime, folder))
-            table = table.extended(pieces=measured(files, beside, target, SECONDS))
-            write_table(table, path)
+            table = _kept(table.extended(pieces=measured(files, beside, target, SECONDS)), path)
             progress(len(several))
             _clear(files.values())
         left = [arch for arch in dict.fromkeys(networks) if arch not in table.networks]
@@ -96,8 +96,15 @@ def build(
             for index, arch in enumerate(left[start : start + NETWORKS]):
                 exported[arch] = export(arch, target.runtime, folder / f"network{index}.bin")
                 progress(1)
-            table = table.extended(networks=measured(exported, beside, target, NETWORK_SECONDS))
-            write_table(table, path)
+            table = _kept(table.extended(networks=measured(exported, beside, target, NETWORK_SECONDS)), path)
+    return table
+
+
+def _kept(table: Table, path: Path) -> Table:
+    """The table, written to `path`, with what others added there meanwhile."""
+    if path.exists():
+        table = merged(read_table(path), table, path)
+    write_table(table, path)
     return table
 
 

@@ -69,8 +69,18 @@ class Piece:
         one_of("kind", self.kind, KINDS)
         geometry(self.kernel, self.stride, cin=self.cin, cout=self.cout, side=self.side)
         positive(dilation=self.dilation)
-        (count if self.kind == "depthwise" else positive)(groups=self.groups)
+        if self.kind != "depthwise":
+            positive(groups=self.groups)
+        elif self.groups or self.cin != self.cout:
+            raise ArchError(
+                "groups of a depthwise piece must be 0 and cout its cin, "
+                f"got groups {self.groups} and {self.cin} -> {self.cout}"
+            )
         one_of("padding", self.padding, ("", *get_args(Padding)))
+        strides = self.kind in ("conv", "depthwise") and self.stride > 1 and self.kernel > 1
+        if strides != bool(self.padding):
+            wish = f"{' or '.join(get_args(Padding))} where a kernel strides" if strides else "empty here"
+            raise ArchError(f"padding must be {wish}, got {shown(self.padding)}")
         one_of("activation", self.activation, ("", *get_args(OpActivation)))
         if len(self.sizes) != SIZES.get(self.kind, 0):
             raise ArchError(

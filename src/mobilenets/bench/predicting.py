@@ -150,9 +150,10 @@ class Predictor:
         return self._groups[pieces]
 
     def _stranger(self, piece: Piece) -> Estimate:
-        """A guess for a piece whose family was not measured: as other families of its kind; else nothing."""
-        kin = [own.model(piece) for key, own in self._families.items() if key[0] == piece.kind]
-        return Estimate(float(np.median(kin)) if kin else 0.0, 1.0, False)
+        """A guess for a piece whose family was not measured: as other families of its kind, else as all."""
+        kin = [own for key, own in self._families.items() if key[0] == piece.kind]
+        guesses = [own.model(piece) for own in kin or self._families.values()]
+        return Estimate(float(np.median(guesses)), 1.0, False)
 
 
 def class_of(piece: Piece) -> str:

@@ -1,6 +1,7 @@
 """Tables from files that others may have written: our JSON, strictly; a CSV of timings from elsewhere."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -62,8 +63,7 @@ def _pieces(items: list[Any]) -> dict[Piece, Measured]:
         expect(item, path, dict)
         expect_keys(item, path, (*PIECE, *MEASURED), (*NEEDED, "ms"))
         piece = _piece({key: item[key] for key in PIECE if key in item}, path)
-        if piece in pieces:
-            raise ArchError(f"{path} is there twice: {piece}")
+        _refuse_again(piece, pieces, path)
         pieces[piece] = _measured({key: item[key] for key in MEASURED if key in item}, path)
     return pieces
 
@@ -75,8 +75,16 @@ def _networks(items: list[Any]) -> dict[Arch, Measured]:
         path = f"networks[{index}]"
         expect(item, path, dict)
         expect_keys(item, path, ("arch", *MEASURED), ("arch", "ms"))
-        networks[_arch(item["arch"], path)] = _measured({k: v for k, v in item.items() if k != "arch"}, path)
+        arch = _arch(item["arch"], path)
+        _refuse_again(arch, networks, path)
+        networks[arch] = _measured({k: v for k, v in item.items() if k != "arch"}, path)
     return networks
+
+
+def _refuse_again(key: Piece | Arch, entries: Mapping[Any, Measured], path: str) -> None:
+    """Raise ArchError for an entry that was there before."""
+    if key in entries:
+        raise ArchError(f"{path} is there twice: {key if isinstance(key, Piece) else shown(key.name)}")
 
 
 def read_csv(path: Path, terms: Terms) -> Table:
@@ -86,7 +94,8 @@ def read_csv(path: Path, terms: Terms) -> Table:
     between) and of `Measured` (ms needed); docs/latency.md describes them.
     Raises RunError naming the line of whatever is wrong.
     """
-    path, pieces = Path(path), {}
+    path = Path(path)
+    pieces: dict[Piece, Measured] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, strict=True)
@@ -98,6 +107,7 @@ def read_csv(path: Path, terms: Terms) -> Table:
                 piece = _piece(
                     {key: _of_text(key, given[key], where) for key in PIECE if key in given}, where
                 )
+                _refuse_again(piece, pieces, where)
                 values = {key: _of_text(key, given[key], where) for key in MEASURED if key in given}
                 pieces[piece] = _measured(values, where)
     except OSError as error:

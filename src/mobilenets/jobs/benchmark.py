@@ -1,5 +1,6 @@
 """`mobilenets benchmark`: honest latency of models on a target, measured in turns; or of one, for minutes."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,7 @@ def _check(names: list[str], seconds: float | None, minutes: float | None) -> No
         raise UsageError("no models were given; name runs, files or networks")
     if seconds is not None and minutes is not None:
         raise UsageError(f"seconds {seconds:g} and minutes {minutes:g} are two ways to measure; give one")
-    if seconds is not None and not seconds > 0:
+    if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError(f"seconds must be more than 0, got {seconds}")
     if minutes is not None and len(set(names)) > 1:
         raise UsageError(

@@ -57,6 +57,9 @@ def export(
     path = Path(out) if out else _place(asked, network.arch.name, other, SUFFIX[to])
     if path.suffix.lower() != SUFFIX[to]:
         raise UsageError(f"a file for {to} ends in {SUFFIX[to]}, got --out {path}")
+    source = find_run(Path(model)).weights if Path(model).is_dir() else Path(model)
+    if path.resolve() == source.resolve():
+        raise UsageError(f"{path} is the file that would be exported; give another --out")
     samples = sample_pixels(card.preprocess, _images(asked, card.task, data))
     exported = exporters.export(network, card, path, to, samples, form=form)
     _tell_metric(asked, exported)

@@ -9,7 +9,7 @@ from mobilenets.arch import cost
 from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_bytes, write_json
-from mobilenets.base.run import Run, open_run, read, read_config
+from mobilenets.base.run import Run, keep_weights, open_run, read, read_config
 from mobilenets.jobs.search_result import Found
 from mobilenets.jobs.start import Plan
 from mobilenets.jobs.teacher import Guidance
@@ -107,6 +107,7 @@ def _measured(one: Found, target: str | None) -> float | None:
 
 def _keep(run: Run, best: Run) -> None:
     """Put a finished training where the run has its own. May be done again."""
-    for name in ("arch", "card", "metrics", "weights"):
+    for name in ("arch", "card", "metrics"):
         place: Path = getattr(best, name)
         write_bytes(getattr(run, name), place.read_bytes())
+    keep_weights(run, best.weights.read_bytes())

@@ -61,6 +61,8 @@ def build_latency(
     models = listed(model or ())
     names = listed(space) if space else () if models else SPACE
     sides, own = _numbers("resolution", resolution or ()), tuple(_numbers("kernels", kernels))
+    if not own:
+        raise UsageError(f"kernels are whole numbers with commas between, such as 3,5, got {shown(kernels)}")
     spans = [Span(find(name, resolution=side), "varied", own) for name in names for side in sides or SIDES]
     for one in models:
         asked = Asked(str(one))

@@ -28,7 +28,8 @@ def check_latency(
     None of them took part in building it; `first` is the number of the first, so that others can be drawn.
     They are measured in turns with the table's reference network. `mae_pct` is the mean absolute error of
     the measured times scaled by it to the machine's speed of then, `mae_raw_pct` that of the times as they
-    are, `spearman` the rank correlation. The figures are written into the table.
+    are, `spearman` the rank correlation. The figures are written into the
+    table, unless it was extended meanwhile.
     Raises UsageError for a table of other terms or one that is meant for no networks, RunError, ExportError,
     DeviceError, StorageError.
     """
@@ -52,7 +53,10 @@ def check_latency(
     rows = [row(predictor, arch, one) for arch, one in _measured(networks, found.reference, wanted)]
     figures = compared(rows)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_table(replace(found, check=Check(**figures, date=now)), path)
+    if opened(path) == found:
+        write_table(replace(found, check=Check(**figures, date=now)), path)
+    else:
+        say(f"{path} has grown meanwhile: the figures are of it as it was, and are not kept in it")
     return {**figures, "rows": rows, **summary(replace(found, check=None), path)}
 
 

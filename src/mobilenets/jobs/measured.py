@@ -1,6 +1,7 @@
 """Latency of untrained networks measured on this machine, and kept with its terms."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -92,7 +93,8 @@ def _plain(arch: Arch) -> Arch:
 def _place(archs: Sequence[Arch], target: str) -> Path:
     """Where the measurement is kept: it belongs to networks, target, processor and versions."""
     about = environment()
-    terms = (*map(codec.dumps, archs), target, repr(about["cpu"]), repr(about["packages"]))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()  # those we may use
+    terms = (*map(codec.dumps, archs), target, f"{about['cpu']!r} {cores}", repr(about["packages"]))
     return (
         cache_folder() / "latency" / f"{hashlib.sha256(chr(10).join(terms).encode()).hexdigest()[:24]}.json"
     )

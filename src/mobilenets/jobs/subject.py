@@ -248,10 +248,13 @@ def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> "np.nd
 
 def _identity(asked: Asked) -> str:
     """Which weights a model has, for the cache."""
+    from mobilenets.weights.load import within
+
     path = Path(asked.model)
     if path.is_dir():
         return sha256(find_run(path).weights)
     if path.is_file():
         return sha256(path)
-    weights = asked.weights or "none"
-    return sha256(Path(weights)) if Path(weights).is_file() else weights
+    given = asked.weights or "none"
+    weights = within(Path(given))
+    return sha256(weights) if weights.is_file() else given

@@ -37,12 +37,11 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
     path = run.exports / f"model{SUFFIX[target.runtime]}"
     exported = export(network, card, path, target.runtime,
                       sample_pixels(card.preprocess, [sample.path for sample in samples]))  # fmt: skip
-    session = open_session(path, target)
-    scored = score(session, dataset, dataset.held_out, path.name)
-    timing = measure(session, seconds=LATENCY_SECONDS)
-    in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
+    scored = score(open_session(path, target), dataset, dataset.held_out, path.name)
     metric = get(card.task).metric
     write_card(path, cards.with_metric(exported.card, metric, scored.value, len(samples), dataset.held_out))
+    timing = measure(open_session(path, target), seconds=LATENCY_SECONDS)  # of the file as it stays
+    in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
     parity = exported.parity
     return {
         "task": card.task,

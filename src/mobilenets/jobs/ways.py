@@ -11,7 +11,7 @@ from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError, SearchError, UsageError
 from mobilenets.base.files import read_json, write_bytes, write_json
-from mobilenets.base.run import Run, open_run, read, read_config
+from mobilenets.base.run import Run, keep_weights, open_run, read, read_config
 from mobilenets.jobs.adapt import adapt_in
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.choose import Budget, Pins
@@ -19,7 +19,7 @@ from mobilenets.jobs.rounds import Material, Search
 from mobilenets.jobs.search import search
 from mobilenets.jobs.start import Plan
 
-COMMON = ("arch", "card", "metrics", "weights")
+COMMON = ("arch", "card", "metrics")
 OWN = {"adapted": ("adaptation",), "searched": ("search", "finalists")}  # what a way tells besides
 GAP = 0.1  # of the limit: when the network that fits leaves less unused, a larger one has little to win
 
@@ -130,6 +130,7 @@ def keep(run: Run) -> None:
     for name in (*COMMON, *OWN[kept]):
         place: Path = getattr(Run(run.folder / kept), name)
         write_bytes(getattr(run, name), place.read_bytes())
+    keep_weights(run, Run(run.folder / kept).weights.read_bytes())
 
 
 def _way(run: Run, name: str) -> dict[str, Any]:

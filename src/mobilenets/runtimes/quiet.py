@@ -4,7 +4,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock, get_ident
+
+# stdout and stderr are the whole process's: the first thread to come mutes them, the last to leave restores
+ENTERING = Lock()
+INSIDE: list[int] = []
+MUTED = ExitStack()
 
 
 @contextmanager
@@ -13,6 +19,22 @@ def quiet() -> Iterator[None]:
 
     Exceptions pass, so nothing that matters is lost. The whole process is muted, other threads too.
     """
+    with ENTERING:
+        if not INSIDE:
+            MUTED.enter_context(_muted())
+        INSIDE.append(get_ident())
+    try:
+        yield
+    finally:
+        with ENTERING:
+            INSIDE.remove(get_ident())
+            if not INSIDE:
+                MUTED.close()
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Have stdout, stderr and warnings go nowhere."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [(number, os.dup(number)) for number in (1, 2)]

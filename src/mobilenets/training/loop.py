@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from mobilenets.arch.card import Card, with_metric
 from mobilenets.base.console import progress as progress_bar
 from mobilenets.base.errors import Interrupted, RunError, TrainingError, WeightsError
-from mobilenets.base.files import write_bytes
-from mobilenets.base.run import Run
+from mobilenets.base.run import Run, keep_weights
 from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import Feed, Targets, endless_batches, train_batches
 from mobilenets.nn import Network, load_model, normalise, save_model
@@ -290,9 +289,7 @@ def _publish(run: Run) -> None:
         load_model(run.best)
     except WeightsError as error:
         raise RunError(f"{error}; delete {run.best.parent} to train again") from error
-    content = run.best.read_bytes()
-    if not run.weights.exists() or run.weights.read_bytes() != content:
-        write_bytes(run.weights, content)
+    keep_weights(run, run.best.read_bytes())
 
 
 def _headline(history: list[dict[str, Any]], metric: str, settings: Settings) -> str:

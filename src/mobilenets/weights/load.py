@@ -55,7 +55,7 @@ def load_weights(network: "Network", source: str | Path) -> Origin:
     Raises WeightsError naming what does not fit, UnknownName, and MissingPackage where reading the file takes
     an extra; `network` is then as before.
     """
-    named, given = _named(network.arch, str(source)), _within(Path(source))
+    named, given = _named(network.arch, str(source)), within(Path(source))
     entry = named or published_file(given)
     if entry and not belongs(entry, network.arch):
         raise WeightsError(misfit.published_elsewhere(entry, network.arch))
@@ -82,7 +82,7 @@ def with_backbone(arch: Arch, backbone: Arch, source: str | Path) -> tuple["Netw
     from mobilenets.nn import build, transplant
 
     network = build(arch)
-    path = _within(Path(source))
+    path = within(Path(source))
     state = read_weights(path) if path.is_file() else {}
     if arch.head == backbone.head or (not isinstance(state, Ordered) and _has_head(state, arch)):
         return network, load_weights(network, source)
@@ -165,7 +165,7 @@ def _named(arch: Arch, source: str) -> Published | None:
     return None
 
 
-def _within(path: Path) -> Path:
+def within(path: Path) -> Path:
     """The weights of a run where `path` is its folder, else `path`."""
     return Run(path).weights if path.is_dir() and Run(path).weights.is_file() else path
 
