@@ -50,6 +50,13 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert (tmp_path / "r" / "config.yaml").read_bytes() == before
 
 
+def test_settings_that_change_nothing_may_differ(tmp_path):
+    open_run(tmp_path / "r", {**CONFIG, "settings": {"lr": 0.1, "workers": 8}})
+    open_run(tmp_path / "r", {**CONFIG, "settings": {"lr": 0.1, "checkpoint_seconds": 5}})
+    with pytest.raises(ConfigMismatch, match=r"'lr': 0.1.* there"):
+        open_run(tmp_path / "r", {**CONFIG, "settings": {"lr": 0.2}})
+
+
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "r").write_text("mine")
     with pytest.raises(RunError, match="r is a file; give a folder for the run"):

@@ -274,6 +274,20 @@ def test_coco_annotations_that_cannot_be_used(item, expected, tmp_path):
     assert expected[1].replace('"', "'") in finding.message.replace('"', "'")
 
 
+def test_coco_an_image_that_is_missing_is_lost_once(tmp_path):
+    photo(tmp_path / "a.jpg")
+    content = document(["a.jpg"], [(0, 1, 1, 1, 2, 2)])
+    content["annotations"] += [{**content["annotations"][0], "id": 10 + i, "image_id": 9} for i in range(12)]
+    findings = read_boxes(store(tmp_path / "x.json", content)).findings
+    assert [one.id for one in findings] == ["missing-image"]
+
+
+def test_names_of_cameras_have_times_in_them(tmp_path):
+    photo(tmp_path / "2024-01-01T12:00:03.jpg")
+    content = document(["2024-01-01T12:00:03.jpg"], [(0, 1, 1, 1, 2, 2)])
+    assert read_boxes(store(tmp_path / "x.json", content)).files["all"]
+
+
 @pytest.mark.parametrize(
     "name", ["../secret.jpg", "/etc/passwd.jpg", "a/../../secret.jpg", "C:/secret.jpg", "a\x00.jpg", ""]
 )
@@ -399,6 +413,8 @@ def test_yolo_lines_that_cannot_be_read(line, kind, expected, tmp_path):
         ("names: []", "names no class"),
         ("names: [cat]\ntrain: images/none\n", "gives train: ['images/none'], which is not there"),
         ("names: [cat]\ntrain: /etc\n", "gives train: ['/etc'], which is not there"),
+        ("names: [on, off]", "put names such as on, off, yes and no in quotes"),
+        ("names: [cat]\nkpt_shape: [4, 2]", "is of points of a pose (kpt_shape); give labels with boxes"),
         ("names: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
     ],
 )

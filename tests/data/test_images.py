@@ -47,8 +47,10 @@ def test_every_accepted_suffix_can_be_read(tmp_path, suffix):
 def test_orientation_is_applied(tmp_path, suffix):
     image = Image.new("RGB", (40, 20), GREEN)
     image.paste(RED, (0, 0, 20, 20))
-    read = open_rgb(saved(image, tmp_path / f"a{suffix}", exif=orientation(6)))
-    assert read.size == (20, 40)
+    path = saved(image, tmp_path / f"a{suffix}", exif=orientation(6))
+    read = open_rgb(path)
+    assert read.size == inspect(path).upright == (20, 40)
+    assert "exif-rotated" in inspect(path).traits
     red, green = read.getpixel((10, 5)), read.getpixel((10, 35))
     assert red[0] > 200 > 60 > red[1]
     assert green[1] > 100 > 60 > green[0]

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import IGNORED, UNKNOWN, Shape
+from mobilenets.data.findings import errors, told
 from mobilenets.data.images import Facts
 from mobilenets.data.listing import LayoutError
 from mobilenets.data.load import load_dataset, read_annotated
@@ -44,8 +45,8 @@ def folders(root, masks, names="sky\nroad\ncar\n", place="{kind}/{name}"):
 
 def only(root):
     """The one sample of a source."""
-    listing, left_out = read_annotated(root, "segment")
-    assert left_out == []
+    listing, findings = read_annotated(root, "segment")
+    assert not errors(findings)
     (sample,) = (sample for samples in listing.files.values() for sample in samples)
     return listing, sample
 
@@ -90,6 +91,7 @@ def test_void_by_name_by_255_and_by_the_value_past_the_list(tmp_path):
     assert (read[:8, :4] == IGNORED).all()
     assert (read[mask == 2] == 1).all()
     assert remarks(tmp_path) == [("mask-void", "warning", "masks/a.png")]
+    assert any("is background missing" in line for line in told(read_annotated(tmp_path, "segment")[1]))
 
 
 @pytest.mark.parametrize(
@@ -394,6 +396,14 @@ def test_few_bad_masks_are_left_out_and_many_refused(tmp_path):
         DataError, match=r"3 of 40 images cannot be read \(7\.5 %; .*first: masks/00\.png, has values"
     ):
         load_dataset(root, task="segment")
+
+
+def test_masks_of_nothing_and_255_are_refused(tmp_path):
+    one = np.where(BLOCKS > 0, 255, 0).astype(np.uint8)
+    root = folders(tmp_path, {f"{i}": one for i in range(4)}, names="background\nthing\n")
+    with pytest.raises(LayoutError, match=r"show no class but 'background'; .*255 means no class") as caught:
+        load_dataset(root, task="segment")
+    assert "\n" not in str(caught.value)
 
 
 def test_another_mask_is_another_fingerprint(tmp_path):

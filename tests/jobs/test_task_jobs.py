@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mobilenets.base.errors import UsageError
+from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import read_json
 from mobilenets.base.run import Run
 from mobilenets.jobs.evaluate import evaluate
@@ -60,6 +60,9 @@ def masks(root):
                 picture.save(root / split / kind / f"{index}.png")
 
 
+WRITERS = {"detect": boxes, "segment": masks}
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, shapes):
     """A folder for each task."""
@@ -87,6 +90,20 @@ def test_a_task_is_trained_and_a_second_call_returns(data, tmp_path, task):
     header = Run(tmp_path / "run").metrics.read_text().splitlines()[0]
     assert header == f"epoch,seconds,lr,train_loss,val_loss,{METRICS[task]}"
     assert again() == result
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_a_test_split_that_shows_nothing_is_refused_before_the_training(tmp_path, task):
+    WRITERS[task](tmp_path / "data")
+    for path in (tmp_path / "data/test").rglob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": []}))
+    for path in (tmp_path / "data/test").rglob("masks/*.png"):
+        Image.new("L", (80, 60), 255).save(path)
+    with pytest.raises(DataError, match=r"no image of the test split .* shows any of the classes") as caught:
+        train(tmp_path / "data", task=task, model="mobilenet_v1", width=0.25, resolution=64, weights="none",
+              out=tmp_path / "run")  # fmt: skip
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_mixup_is_for_classes_of_whole_images(data, tmp_path):

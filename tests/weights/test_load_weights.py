@@ -9,11 +9,13 @@ from torchvision import models
 
 from mobilenets.arch import Preprocess
 from mobilenets.arch.card import Card
+from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import IMAGENET_MEAN
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import UnknownName, WeightsError
+from mobilenets.jobs.subject import blank_card
 from mobilenets.nn import build, save_model
-from mobilenets.weights import PUBLISHED, download, load, load_weights, read_state
+from mobilenets.weights import PUBLISHED, download, load, load_weights, read_state, with_backbone
 
 SMALL = find("mobilenet_v3_small", resolution=96)
 TINY = find("mobilenet_v2", width=0.35, resolution=96)
@@ -132,6 +134,33 @@ def test_our_own_file_brings_its_card(written, tmp_path):
     assert origin.preprocess == Preprocess(crop=128, resize=128, mean=(0.5, 0.5, 0.5))
     fewer = load_weights(build(TINY), tmp_path / "model.safetensors")
     assert (fewer.new_head, fewer.labels) == (True, None)
+
+
+def test_our_own_file_of_another_dialect_is_refused(written, tmp_path):
+    timm = find("mobilenet_v3_small", resolution=64, dialect="timm")
+    save_model(tmp_path / "timm.safetensors", build(timm), blank_card(timm))
+    network = build(find("mobilenet_v3_small", resolution=64))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"trained in the timm dialect, .*use --dialect timm$"):
+        load_weights(network, tmp_path / "timm.safetensors")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    load_weights(build(timm), tmp_path / "timm.safetensors")
+
+
+@pytest.mark.parametrize("head", ["deeplab", "raspp", "lraspp"])
+def test_our_own_classifier_begins_a_segmenter(head, tmp_path):
+    backbone = find("mobilenet_v2", 0.35, 64)
+    classifier = build(backbone)
+    save_model(tmp_path / "own.safetensors", classifier, blank_card(backbone))
+    arch = with_head(backbone, "segment", 3, head=head)
+    network, origin = with_backbone(arch, backbone, tmp_path / "own.safetensors")
+    assert origin.new_head
+    assert torch.equal(network.blocks[0].conv.weight, classifier.blocks[0].conv.weight)
+    save_model(tmp_path / "head.safetensors", network, blank_card(arch))
+    again, origin = with_backbone(arch, backbone, tmp_path / "head.safetensors")
+    assert not origin.new_head
+    kept = network.state_dict()
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in again.state_dict().items())
 
 
 def test_our_own_names_without_a_card(written):

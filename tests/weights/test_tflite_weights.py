@@ -226,6 +226,14 @@ def test_a_tflite_file_cut_off_anywhere_is_one_line(share, tmp_path):
     refused(tmp_path / "cut.tflite", "is (cut off or no sound TFLite file|no TFLite file)", "tensorflow")
 
 
+def test_an_operation_that_nobody_knows_yet(tmp_path, monkeypatch):
+    from ai_edge_litert import schema_py_generated as schema
+
+    (tmp_path / "new.tflite").write_bytes(model(CONV, DEPTHWISE))
+    monkeypatch.delattr(schema.BuiltinOperator, "CONV_2D")  # as to an older reader
+    refused(tmp_path / "new.tflite", "has the operation number 3", "tensorflow")
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_damaged_bytes_never_end_in_a_traceback(data):

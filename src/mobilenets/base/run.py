@@ -34,6 +34,7 @@ PACKAGES = (
     "onnxruntime",
     "numpy",
 )
+HARMLESS = ("workers", "checkpoint_seconds")  # settings that may differ between a run and its resumption
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if run.config.exists():
         before, now = read_config(run), yaml.safe_load(text)  # as it reads back: tuples are lists
-        if differing := changes(before, now):
+        if differing := changes(_binding(before), _binding(now)):
             raise ConfigMismatch(
                 f"{run.folder} holds a run with other settings ({differing}); "
                 "use another --out, or the same settings"
@@ -156,6 +157,14 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
         write_text(run.config, text)
     write_json(run.folder / "env.json", environment())
     return run
+
+
+def _binding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a resumption must have in common with its run."""
+    settings = config.get("settings")
+    if not isinstance(settings, dict):
+        return dict(config)
+    return {**config, "settings": {key: value for key, value in settings.items() if key not in HARMLESS}}
 
 
 def find_run(folder: Path) -> Run:

@@ -149,7 +149,9 @@ def _add_annotation(document: Document, item: dict[str, Any]) -> None:
     entry = document.images.get(key) if isinstance(key, int | str) else None
     if entry is None:
         where = document.path.name
-        document.findings.append(missing_image(where, f"image_id {quoted(key)}"))
+        finding = missing_image(where, f"image_id {quoted(key)}")
+        if finding not in document.findings:  # one for the image, however many annotations it had
+            document.findings.append(finding)
     else:
         entry.annotations.append(item)
 

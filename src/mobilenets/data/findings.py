@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,6 +27,24 @@ class Finding:
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
     """Errors first, then warnings, then notes; by id and file within a level."""
     return sorted(findings, key=lambda finding: (LEVELS.index(finding.level), finding.id, finding.file))
+
+
+def told(findings: Iterable[Finding]) -> Iterator[str]:
+    """What a command says of its data: each file that is left out, then a line for each kind of warning."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.level == "error":
+            yield f"left out {finding.file}: {finding.message}"
+        else:
+            kinds.setdefault(finding.id, []).append(finding)
+    for first, *others in kinds.values():
+        more = f" (and {len(others)} more like it)" if others else ""
+        yield f"{first.file}: {first.message}{more}; {first.fix}"
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those for files that are left out."""
+    return [finding for finding in findings if finding.level == "error"]
 
 
 def levels(findings: Iterable[Finding]) -> dict[Level, int]:

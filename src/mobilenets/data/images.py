@@ -96,6 +96,10 @@ def inspect(path: Path) -> Facts:
         content = path.read_bytes()
         size = len(content)
         with Image.open(BytesIO(content), formats=READERS) as image:
+            stored, traits = orientation(image), _traits(image)
+            if image.format == "TIFF":  # Pillow turns these itself
+                image.load()
+                stored = 1
             facts = Facts(
                 path=path,
                 size=size,
@@ -103,8 +107,8 @@ def inspect(path: Path) -> Facts:
                 format=str(image.format).replace("MPO", "JPEG"),
                 width=image.width,
                 height=image.height,
-                orientation=orientation(image),
-                traits=_traits(image),
+                orientation=stored,
+                traits=traits,
             )
             image.draft("L", DRAFT)
             return replace(facts, thumb=_thumb(image))

@@ -1,6 +1,7 @@
 """What every reader of a layout gives, and how they walk: nothing hidden, nothing outside the root."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -109,7 +110,7 @@ def child(folder: Path, *names: str) -> Path | None:
 def below(folder: Path, name: str) -> Path | None:
     """The path that `name` from an annotation means below `folder`; None where it would lead out of it."""
     path = PurePosixPath(name.replace("\\", "/"))
-    drive = bool(path.parts) and ":" in path.parts[0]
+    drive = bool(path.parts) and re.match("[A-Za-z]:", path.parts[0]) is not None
     if not name or not is_plain(name) or path.is_absolute() or ".." in path.parts or drive:
         return None
     return folder / path

@@ -29,7 +29,8 @@ def find_source(name: str | Path) -> Path:
 def load_dataset(
     source: Path, val: float | None = None, seed: int = 0, task: str = "classify"
 ) -> tuple[Dataset, list[Finding]]:
-    """The samples of `source` in their splits, for a task, and a finding for each file that was left out.
+    """The samples of `source` in their splits, for a task, and findings: an error for each file that was left
+    out, and warnings of the reader of boxes or masks.
 
     They are `Sample` for classify and embed, `BoxedSample` for detect, `MaskedSample` for segment. `val` and
     `seed` are those of `split_listing`. Every file is decoded once.
@@ -37,8 +38,8 @@ def load_dataset(
     class loses all its images in a split; UsageError when `val` is no share, UnknownName for a task.
     """
     if checked_task(task) in ANNOTATED:
-        annotated, errors = read_annotated(source, task)
-        return split_listing(annotated, val, seed), errors
+        annotated, findings = read_annotated(source, task)
+        return split_listing(annotated, val, seed), findings
     listing = find_listing(source)
     paths = [sample.path for samples in listing.files.values() for sample in samples]
     spoiled = {
@@ -52,14 +53,14 @@ def load_dataset(
 
 
 def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:
-    """The samples of `source` with boxes or masks in the splits it has, and why files were left out.
+    """The samples of `source` with boxes or masks in the splits it has, and findings as `load_dataset`'s.
 
     Raises DataError as `load_dataset` does.
     """
     seen = survey(task, source)
-    errors = ranked(finding for finding in seen.findings if finding.level == "error")
-    _bear(source, errors, seen.lost, seen.total)
-    return seen.listing, errors
+    findings = ranked(finding for finding in seen.findings if finding.level != "note")
+    _bear(source, findings, seen.lost, seen.total)
+    return seen.listing, findings
 
 
 def load_unlabelled(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[Finding]]:

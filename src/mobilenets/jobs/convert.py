@@ -13,15 +13,16 @@ def convert(data: str | Path, *, to: str, out: str | Path, task: str | None = No
     task, StorageError when the disk refuses.
     """
     from mobilenets.base.console import say
+    from mobilenets.data.findings import errors, told
     from mobilenets.data.load import find_source, read_annotated
     from mobilenets.data.writing import losses, task_for, write, writer_of
 
     source = find_source(data)
     task = task_for(source, to, task)
     writer_of(task, to)
-    listing, left_out = read_annotated(source, task)
-    for finding in left_out:
-        say(f"left out {finding.file}: {finding.message}")
+    listing, findings = read_annotated(source, task)
+    for line in told(findings):
+        say(line)
     write(listing, task, to, Path(out))
     return {
         "data": str(source),
@@ -30,6 +31,6 @@ def convert(data: str | Path, *, to: str, out: str | Path, task: str | None = No
         "out": str(out),
         "labels": list(listing.labels),
         "images": {split: len(samples) for split, samples in listing.files.items()},
-        "left_out": len(left_out),
+        "left_out": len(errors(findings)),
         "lost": losses(listing, to),
     }

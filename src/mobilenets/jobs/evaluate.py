@@ -39,6 +39,7 @@ def evaluate(
     that no image is judged that was trained on.
     Raises UsageError, DataError, RunError, WeightsError, ExportError.
     """
+    from mobilenets.data.findings import errors
     from mobilenets.data.load import find_source, load_dataset
 
     if split is not None and split not in SPLITS:
@@ -50,7 +51,7 @@ def evaluate(
     known = run_of(Path(model))
     kept = split_of(known) if known else (None, 0)
     cut = (kept[0] if val is None else val, kept[1] if seed is None else seed)
-    dataset, left_out = load_dataset(find_source(str(data)), *cut, card.task)
+    dataset, findings = load_dataset(find_source(str(data)), *cut, card.task)
     chosen = split or dataset.held_out
     scored = score(session, dataset, chosen, str(model), window=window or 0)
     return {
@@ -60,7 +61,7 @@ def evaluate(
         "split": chosen,
         "n": len(dataset.split(chosen)),
         **figures(scored),
-        "left_out": len(left_out),
+        "left_out": len(errors(findings)),
         "per_class": classes(scored, card.labels),
     }
 

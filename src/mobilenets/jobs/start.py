@@ -14,7 +14,7 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import ConfigMismatch, UnknownName, WeightsError
+from mobilenets.base.errors import ConfigMismatch, DataError, UnknownName, WeightsError
 from mobilenets.base.files import write_json, write_text
 from mobilenets.base.masking import masked
 from mobilenets.base.run import Run, read, read_config
@@ -69,19 +69,34 @@ def check_weights(plan: Plan, weights: str, out: Path) -> None:
 
 def read_data(data: str | Path, val: float | None, seed: int, task: str = "classify") -> "Data":
     """The dataset at a path, or the embedded one by its name, with the annotations that a task needs. Says
-    which files were left out. Raises DataError.
+    which files were left out, and what else is amiss. Raises DataError, also for splits that nothing can be
+    judged by.
     """
+    from mobilenets.data.findings import told
     from mobilenets.data.load import find_source, load_dataset
 
     source = find_source(data)
-    dataset, left_out = load_dataset(source, val, seed, task)
+    dataset, findings = load_dataset(source, val, seed, task)
+    for line in told(findings):
+        say(line)
+    _check_held(dataset, task)
+    return Data(source, dataset, findings, val, seed)
+
+
+def _check_held(dataset: "Dataset", task: str) -> None:
+    """Raise DataError where nothing can be judged by the val split, or by the one that is held out."""
     if task == "embed":
         from mobilenets.tasks.embed import check_held
 
         check_held(dataset.val)
-    for finding in left_out:
-        say(f"left out {finding.file}: {finding.message}")
-    return Data(source, dataset, left_out, val, seed)
+    if task not in ("detect", "segment"):
+        return
+    for split in dict.fromkeys(("val", dataset.held_out)):
+        if not any(sample.classes for sample in dataset.split(split)):
+            raise DataError(
+                f"no image of the {split} split of {dataset.root} shows any of the classes, so that nothing "
+                "can be judged by it; put such images there, or leave the split out"
+            )
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ class Data:
 
     source: Path
     dataset: "Dataset"
-    left_out: "list[Finding]"
+    findings: "list[Finding]"
     val: float | None = None
     seed: int = 0
 
@@ -103,6 +118,8 @@ class Data:
             raise ConfigMismatch(
                 f"the images of {self.source} are not those that {run.folder} began with; use another --out"
             )
+        from mobilenets.data.findings import errors
+
         document = {
             "source": str(self.source),
             "val": self.val,
@@ -113,7 +130,8 @@ class Data:
             "counts": {name: self.dataset.counts(name) for name in SPLITS},
             "images": {name: len(self.dataset.split(name)) for name in SPLITS},
             "made": list(self.dataset.made),
-            "left_out": [asdict(finding) for finding in self.left_out],
+            "left_out": [asdict(finding) for finding in errors(self.findings)],
+            "warnings": [asdict(finding) for finding in self.findings if finding.level == "warning"],
         }
         write_json(run.dataset, document)
 

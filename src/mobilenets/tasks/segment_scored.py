@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
-from mobilenets.base.errors import UsageError
+from mobilenets.base.errors import DataError, UsageError
 from mobilenets.data.dataset import IGNORED, MaskedSample
 from mobilenets.data.preprocess import pixels
 
@@ -145,7 +145,14 @@ class Scored:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The mIoU over the classes that are there or predicted, and the share of pixels that are right."""
+        """The mIoU over the classes that are there or predicted, and the share of pixels that are right.
+
+        Raises DataError where no pixel has a class.
+        """
+        if not self.counts.sum():
+            raise DataError(
+                f"no pixel of the {len(self)} masks to judge by has a class; put images with classes there"
+            )
         right, all_of_them = float(np.trace(self.counts)), float(self.counts.sum())
         return {"mIoU": float(np.nanmean(ious(self.counts))), "pixel_accuracy": right / max(1.0, all_of_them)}
 

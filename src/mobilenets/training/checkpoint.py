@@ -144,6 +144,7 @@ def _restore(state: State, tensors: dict[str, Tensor]) -> None:
         if value.shape == parameter.shape and value.ndim:
             # The parameter's own memory layout: another one could change the order of sums.
             value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        value = value.to(parameter.device)  # the count of steps too: fused optimisers want it there
         state.optimiser.state[parameter][key] = value
 
 

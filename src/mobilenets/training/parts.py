@@ -14,7 +14,7 @@ from mobilenets import tasks
 from mobilenets.arch import card as cards
 from mobilenets.arch.card import Card
 from mobilenets.base.errors import DataError, UsageError
-from mobilenets.base.run import Run
+from mobilenets.base.run import HARMLESS, Run
 from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import steps_per_epoch
 from mobilenets.nn import Network
@@ -25,7 +25,7 @@ from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.ema import Average
 from mobilenets.training.optimiser import build_optimiser, frozen
 from mobilenets.training.progress import Progress
-from mobilenets.training.settings import HARMLESS, Settings, check_task_settings
+from mobilenets.training.settings import Settings, check_task_settings
 from mobilenets.training.teacher import Teacher, Teaching, as_teacher, channels, identity
 
 

@@ -50,7 +50,6 @@ WHOLES = {
 SWITCHES = ("decay_depthwise", "channels_last")
 SCENES = ("detect", "segment")  # tasks that see whole images with several things on them
 FEW = 20_000  # images: below, variety comes from seeing them often, and much of it only slows the learning
-HARMLESS = ("workers", "checkpoint_seconds")  # may differ between a run and its resumption
 
 
 @dataclass(frozen=True)

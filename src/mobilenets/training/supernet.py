@@ -24,7 +24,7 @@ from mobilenets.arch.card import Card
 from mobilenets.base.console import progress as progress_bar
 from mobilenets.base.errors import Interrupted, TrainingError, UsageError
 from mobilenets.base.files import write_bytes
-from mobilenets.base.run import Run
+from mobilenets.base.run import HARMLESS, Run
 from mobilenets.data.dataset import Dataset
 from mobilenets.data.loader import eval_batches, steps_per_epoch, train_batches
 from mobilenets.nn import Network, normalise, read_safetensors
@@ -36,7 +36,7 @@ from mobilenets.training.memory import keep_freed_memory
 from mobilenets.training.parts import layout
 from mobilenets.training.progress import Progress
 from mobilenets.training.schedule import learning_rate, seed_at
-from mobilenets.training.settings import HARMLESS, Settings
+from mobilenets.training.settings import Settings
 from mobilenets.training.signals import Wish, stop_wish
 
 TEMPERATURE = 2.0  # by which the answers of both are divided before they are compared

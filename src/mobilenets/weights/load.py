@@ -84,17 +84,21 @@ def with_backbone(arch: Arch, backbone: Arch, source: str | Path) -> tuple["Netw
     network = build(arch)
     path = within(Path(source))
     state = read_weights(path) if path.is_file() else {}
-    if arch.head == backbone.head or (not isinstance(state, Ordered) and _has_head(state, arch)):
+    if arch.head == backbone.head or (not isinstance(state, Ordered) and _has_head(state, arch, backbone)):
         return network, load_weights(network, source)
     twin = build(backbone)
     origin = load_weights(twin, source)
     return transplant(twin, arch), replace(origin, labels=None, new_head=True)
 
 
-def _has_head(state: "Mapping[str, Tensor]", arch: Arch) -> bool:
-    """Whether tensors of the head of `arch` are among these."""
-    ends = {name for name, op in lower(arch).named_ops() if name.startswith("head.") and op.params}
-    return any(name.rpartition(".")[0] in ends for name in plainly_named(state))
+def _has_head(state: "Mapping[str, Tensor]", arch: Arch, backbone: Arch) -> bool:
+    """Whether tensors that the head of `arch` has, and that of `backbone` has not, are among these."""
+    head, other = (
+        {name for name, op in lower(one).named_ops() if name.startswith("head.") and op.params}
+        for one in (arch, backbone)
+    )
+    ends = head - other
+    return any(name.startswith(tuple(f"{end}." for end in ends)) for name in plainly_named(state))
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -186,7 +190,10 @@ def _adapted(
 
     The classifier is left out where its class count differs.
     """
-    if reason := misfit.other_network(network.arch, state, naming):
+    reason = misfit.other_network(network.arch, state, naming)
+    if not reason and naming == "ours":
+        reason = misfit.other_dialect(network.arch, own_card(path))
+    if reason:
         raise WeightsError(f"{path} {reason}")
     modules = module_names(network.arch, naming, state)
     ours = network.state_dict()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Arch, Classifier
 from mobilenets.arch.zoo import FAMILIES
 from mobilenets.base.errors import shown
@@ -48,6 +49,19 @@ def other_network(arch: Arch, state: Mapping[str, "Tensor"], naming: Naming) -> 
             f"padding; use --dialect {naming}"
         )
     return ""
+
+
+def other_dialect(arch: Arch, card: Card | None) -> str:
+    """What is wrong with weights of ours that were trained in a dialect that computes otherwise; or ""."""
+    if card is None:
+        return ""
+    trained, wanted = card.arch.dialect, arch.dialect
+    if (trained.norm_eps, trained.padding) == (wanted.norm_eps, wanted.padding):
+        return ""
+    return (
+        f"was trained in the {trained.name} dialect, and {wanted.name} has another batch norm epsilon or "
+        f"padding; use --dialect {trained.name}"
+    )
 
 
 def _trained(naming: Naming, head: Classifier) -> tuple[tuple[float, str], ...]:

@@ -92,7 +92,8 @@ class _Graph:
             )
         names = {number: name for name, number in vars(schema.BuiltinOperator).items() if type(number) is int}
         codes = [self.model.OperatorCodes(index) for index in range(self.model.OperatorCodesLength())]
-        self.names = [names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes]
+        numbers = [max(code.BuiltinCode(), code.DeprecatedBuiltinCode()) for code in codes]
+        self.names = [names.get(number, f"number {number}") for number in numbers]
         self.operators = [self.graph.Operators(index) for index in range(self.graph.OperatorsLength())]
         self.sources = {
             int(operator.Outputs(0)): operator for operator in self.operators if operator.OutputsLength()

@@ -114,6 +114,9 @@ def _sheet(path: Path) -> Sheet:
         raise LayoutError(f"{path} cannot be read as YAML ({reason})", "correct it") from error
     if not isinstance(content, dict):
         raise LayoutError(f"{path} holds no names", FIX)
+    if "kpt_shape" in content:
+        fix = "give labels with boxes: class, centre, width and height"
+        raise LayoutError(f"{path} is of points of a pose (kpt_shape)", fix)
     labels = _labels(path, content.get("names"))
     findings = []
     if content.get("nc", len(labels)) != len(labels):
@@ -139,6 +142,9 @@ def _labels(path: Path, names: Any) -> tuple[str, ...]:
         names = [keys[key] for key in sorted(keys)]
     if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
         raise LayoutError(f"{path} has the names {quoted(names)}", FIX)
+    if any(isinstance(name, bool) for name in names):
+        fix = "put names such as on, off, yes and no in quotes: YAML takes them for true and false"
+        raise LayoutError(f"{path} has the names {quoted(names)}", fix)
     return distinct([str(name).strip() for name in names], path)
 
 
@@ -167,7 +173,7 @@ def _listed(root: Path, path: Path, sheet: Sheet) -> dict[str, list[Path]]:
         if None in places and split != "test":
             fix = f"give folders or lists below {root}"
             raise LayoutError(f"{path} gives {split}: {quoted(lines)}, which is not there", fix)
-        if None in places:
+        if None in places:  # as services write it that export no test split
             message = f"gives {split}: {quoted(lines)}, which is not there"
             sheet.findings.append(Finding("missing-split", "warning", path.name, message, "correct it"))
             continue
