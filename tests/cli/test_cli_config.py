@@ -2,11 +2,13 @@ import sys
 from types import ModuleType
 
 import pytest
+import yaml
 
 from mobilenets.base.errors import UsageError
-from mobilenets.base.run import open_run
+from mobilenets.base.run import Run, open_run
 from mobilenets.cli.main import main
 from mobilenets.cli.settings import collect
+from mobilenets.jobs.rounds import Material
 
 
 @pytest.fixture
@@ -128,6 +130,22 @@ def test_settings_join_flags_and_assignments():
 def test_bad_settings_are_refused(assignment):
     with pytest.raises(UsageError, match=r"ema|=3|epochs"):
         collect([assignment], epochs=3)
+
+
+def test_the_config_of_an_adaptation_makes_it_again(tmp_path, monkeypatch):
+    from mobilenets.jobs import adapt as job
+
+    kept = {}
+    monkeypatch.setattr(job, "open_run", lambda folder, asked: kept.update(asked) or Run(folder))
+    monkeypatch.setattr(job, "source", lambda model, data: (model, Material("photos", "classify", None, 0)))
+    monkeypatch.setattr(job, "adapt_in", lambda *_, **__: None)
+    monkeypatch.setattr(job, "_finish", lambda *_: {})
+    job.adapt("runs/a", budget="60% macs", images=64)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(kept))
+    before, again = dict(kept), {}
+    monkeypatch.setattr(job, "open_run", lambda folder, asked: again.update(asked) or Run(folder))
+    assert main(["adapt", "--config", str(tmp_path / "config.yaml"), "--json"]) == 0
+    assert again == before
 
 
 def test_what_a_run_found_is_no_option(called, config):

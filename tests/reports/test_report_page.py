@@ -226,6 +226,34 @@ def test_candidates_without_published_accuracy_are_drawn_by_macs(tmp_path):
     assert "multiply-accumulates, millions" in opened(run).text
 
 
+def test_a_budget_of_what_is_counted(tmp_path):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    edited(run.candidates, budget_ms=None)
+    edited(run.result, budget_ms=None, budget=150e6, unit="MACs", reached=120e6, met=True)
+    page = opened(run)
+    for words in ("meets 150 M MACs", "80 % of the budget of 150 M MACs"):
+        assert words in page.text, words
+    assert "no budget was given" not in page.text
+    assert "150 M MACs: meets 150 M MACs" in summary(run)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"stage": "train", "state": "done"}, "train done, not finished"),
+        ({"stage": "train", "state": "failed", "reason": "the loss is nan"}, "train failed: the loss is nan"),
+        ({"stage": "train", "state": "running"}, "running"),
+    ],
+)
+def test_what_is_not_finished_is_not_told_as_such(tmp_path, status, words):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    run.result.unlink()
+    edited(run.candidates, budget_ms=None)
+    run.config.write_text("verb: fit\ndata: birds\n")
+    run.status.write_text(json.dumps(status))
+    assert words in opened(run).text
+
+
 def test_the_summary_is_a_plain_table(tmp_path):
     text = summary(fit_folder(tmp_path / "run", TEN))
     assert text.isascii()

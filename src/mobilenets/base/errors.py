@@ -27,6 +27,8 @@ from difflib import get_close_matches
 from reprlib import Repr
 from typing import Any
 
+MOST = 40  # known names in an error's line
+
 
 class MobilenetsError(Exception):
     """Anything this package reports as a plain line; the command line exits with `exit_code`."""
@@ -47,7 +49,8 @@ class UnknownName(UsageError):
         """Build the line from the kind of thing, what was given and what exists."""
         options = sorted(known)
         near = get_close_matches(name, options, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(options[:12])}"
+        more = f" and {len(options) - MOST} more (see --help)" if len(options) > MOST else ""
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(options[:MOST])}{more}"
         super().__init__(f"no {kind} {name!r}; {hint}")
 
 

@@ -14,7 +14,8 @@ from mobilenets.cli.options import Training
 NOT_IN_FILES = ("config", "debug", "help")
 SETTINGS = "settings"  # of a training, which are given one by one
 VERB = "verb"  # in the config.yaml of a run: the command that wrote it
-NOTES = ("space_sha256", "task", "val")  # in it, too, where they are no options: what was found, not asked
+# in it, too, where they are no options: what was found or settled, not asked
+NOTES = ("space_sha256", "task", "tolerance", "val")
 
 
 @dataclass(frozen=True)

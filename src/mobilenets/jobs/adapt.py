@@ -20,7 +20,7 @@ from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, roun
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
 from mobilenets.jobs.subject import finished, run_of
 from mobilenets.jobs.teacher import guidance, opened
-from mobilenets.jobs.verify import verify
+from mobilenets.jobs.verify import Limit, verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 
 if TYPE_CHECKING:
@@ -208,17 +208,19 @@ def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, 
 
     adapted = read(run.adaptation)
     if not run.result.exists():
-        limit = adapted["budget"] if goal.resource == "latency" else None
+        reached = None if goal.resource == "latency" else adapted["reached"]
+        limit = Limit(adapted["budget"], adapted["unit"], reached, Rules().tolerance)
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, parse_target(target), limit))
     with marked(run, "report"):
         write_report(run)
     result = read(run.result)
-    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms")
+    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit", "reached",
+            "met")  # fmt: skip
     return {
         "artifact": str(run.folder / result["artifact"]),
         **{key: result[key] for key in kept},
-        **{key: adapted[key] for key in ("resource", "unit", "budget", "reached", "met", "error_percent")},
+        **{key: adapted[key] for key in ("resource", "error_percent")},
         "start": adapted["start"],
         "rounds": len(adapted["rounds"]),
         "fine_tuned": sum(one["fine_tuned"] for one in adapted["rounds"]),

@@ -26,7 +26,7 @@ from mobilenets.jobs.start import (
 )
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.train import train_in
-from mobilenets.jobs.verify import verify
+from mobilenets.jobs.verify import Limit, verify
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +105,7 @@ def fit(
         trained(run, plan)
         material, others = Material(str(data), task, val, seed), []
         if adapt and (other := ways.larger(run, limit, pins, planned)):
-            others.append(ways.adapted(run, other, limit, material, trained, seed, settings))
+            others.append(ways.adapted(run, other, limit, material, trained, seed, settings, teacher))
         if search:
             side = plan.arch.resolution
             more = {"teacher": teacher, "unlabelled": unlabelled, "dialect": pins.dialect, **options}
@@ -148,7 +148,7 @@ def _finished(run: Run, dataset: "Dataset", limit: Budget) -> dict[str, Any]:
 
     if not run.result.exists():
         with marked(run, "verify"):
-            write_json(run.result, verify(run, dataset, limit.target, limit.ms))
+            write_json(run.result, verify(run, dataset, limit.target, Limit(limit.ms)))
     with marked(run, "report"):
         write_report(run)
     return _summary(run)

@@ -78,6 +78,8 @@ def list_models(
     """
     if sort is not None and sort not in ORDERS:
         raise UnknownName("column to sort by", sort, ORDERS)
+    if sort == "measured" and measure is None:
+        raise UsageError("nothing is measured to sort by; give --measure TARGET, or sort by another column")
     if family is not None and family not in {*FAMILIES, *map(line_of, FAMILIES)}:
         raise UnknownName("family", family, {*FAMILIES, *map(line_of, FAMILIES)})
     if plot is not None:

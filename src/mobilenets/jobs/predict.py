@@ -109,11 +109,15 @@ class Told:
 
 def _check(out: Path | None, stills: Sequence[Path], clips: Sequence[Path]) -> None:
     """Refuse what cannot be written before anything runs. Raises UsageError, DataError."""
+    from mobilenets.data.images import has_image_suffix
+
     for clip in clips:
         if not clip.exists():
             raise DataError(f"{clip} does not exist; give image files, folders or videos")
     if out is None:
         return
+    if (folder := _folder(out)) and (folder.is_file() or has_image_suffix(folder)):
+        raise UsageError(f"{out} is a file's name; give a folder, or a .csv, .json or .mp4 as --out")
     if out.suffix.lower() == ".mp4" and (stills or len(clips) != 1):
         raise UsageError(f"{out} can take one video; give a folder as --out for images and several videos")
     if _folder(out) is None and clips and (stills or len(clips) > 1):

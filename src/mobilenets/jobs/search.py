@@ -34,7 +34,7 @@ from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
-from mobilenets.jobs.verify import verify
+from mobilenets.jobs.verify import Limit, verify
 from mobilenets.nas.databases import address, place, reach
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
@@ -167,7 +167,8 @@ def search(
         limit, timed = hunt.problem.reward.targets[0], goal.resource == "latency"
         final = chosen(run, best, target if timed else None, limit, finalists, len(ended))
     train_all(run, final, best, read_in.dataset, seed, settings, guided)
-    return _finished(run, read_in.dataset, target, limit if timed else None)
+    reached = None if timed else hunt.short.price(codec.decode(read(run.arch)))
+    return _finished(run, read_in.dataset, target, Limit(limit, hunt.short.price.unit, reached))
 
 
 def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: int) -> None:
@@ -279,7 +280,7 @@ def _of_zoo(name: str, resolution: int) -> Arch:
         raise UsageError(f"{wish}, got {shown(name)}") from None
 
 
-def _finished(run: Run, dataset: "Dataset", target: str, limit: float | None) -> dict[str, Any]:
+def _finished(run: Run, dataset: "Dataset", target: str, limit: Limit) -> dict[str, Any]:
     """Export, verify, report; what a program wants to know."""
     from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
@@ -290,12 +291,11 @@ def _finished(run: Run, dataset: "Dataset", target: str, limit: float | None) ->
     with marked(run, "report"):
         write_report(run)
     result, searched = read(run.result), read(run.search)
-    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "met")
+    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit", "reached",
+            "met")  # fmt: skip
     return {
         "artifact": str(run.folder / result["artifact"]),
         **{key: result[key] for key in kept},
-        "budget": searched["budget"],
-        "unit": searched["unit"],
         "trials": len(searched["trials"]),
         "failed": searched["failed"],
         "front": len(searched["front"]),

@@ -1,6 +1,7 @@
 """The last stage of `fit` and `adapt`: the file is exported, and what it reaches is measured on the file."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,33 @@ if TYPE_CHECKING:
 LATENCY_SECONDS = 3.0
 
 
-def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Limit:
+    """How much of what a network may take; `reached` is None for what the file itself tells, its latency.
+
+    What is at most the share `tolerance` above it still meets it.
+    """
+
+    amount: float
+    unit: str = "ms"
+    reached: float | None = None
+    tolerance: float = 0.0
+
+    def document(self, latency_ms: float) -> dict[str, Any]:
+        """Budget, unit, what was reached, and whether that meets it; `budget_ms` for a latency."""
+        reached = latency_ms if self.reached is None else self.reached
+        return {
+            "budget": self.amount,
+            "unit": self.unit,
+            "reached": reached,
+            "budget_ms": self.amount if self.unit == "ms" else None,
+            "met": reached <= self.amount * (1 + self.tolerance),
+        }
+
+
+def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict[str, Any]:
     """Export the run's model, then measure the file itself: its metric on the held-out images, its latency on
-    the target.
+    the target; and say whether it keeps within the limit.
 
     Where the target is another device, the file is scored in the same runtime on this machine: `scored_on`.
     """
@@ -55,8 +80,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", budget_ms: float | No
         "latency_ms": timing.median_ms,
         "latency": timing.as_dict(),
         "scored_on": str(target.here),
-        "budget_ms": budget_ms,
-        "met": None if budget_ms is None else timing.median_ms <= budget_ms,
+        **limit.document(timing.median_ms),
         "weights": card.weights,
         **({"teacher": card.teacher} if card.teacher else {}),
         "torch_value": score(in_torch, dataset, dataset.held_out).value,

@@ -63,10 +63,11 @@ def adapted(
     train: Callable[[Run, Plan], None],
     seed: int,
     settings: dict[str, Any] | None = None,
+    teacher: Any = None,
 ) -> Run | None:
     """Train the larger network in `run`/larger and adapt it in `run`/adapted, which is returned; None, and
-    said so, where it cannot be cut so far. `settings` are the user's, for every training. A second call goes
-    on. Raises as `train` and `adapt`.
+    said so, where it cannot be cut so far. `settings` are the user's, for every training; each imitates the
+    `teacher`. A second call goes on. Raises as `train` and `adapt`.
     """
     say(
         f"the budget lies between two networks: {found.name} ({found.median_ms:.2f} ms) is trained as well "
@@ -79,8 +80,9 @@ def adapted(
     goal = Goal("latency", budget.limit)
     try:
         adapt_in(
-            narrow, whole.weights, material, goal, str(budget.target), Search(), seed=seed, settings=settings
-        )
+            narrow, whole.weights, material, goal, str(budget.target), Search(), teacher=teacher, seed=seed,
+            settings=settings,
+        )  # fmt: skip
     except (BudgetError, UsageError) as error:  # the latter where it fits after all
         say(f"{error}; the network that fits is kept")
         return None

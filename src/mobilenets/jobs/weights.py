@@ -73,6 +73,8 @@ def convert_weights(
     from mobilenets.weights import load_weights
 
     place = Path(out) if out else Path(f"{Path(file).name.partition('.')[0] or 'model'}.safetensors")
+    if place.suffix.lower() != ".safetensors":
+        raise UsageError(f"a weights file of ours ends in .safetensors, got --out {place}")
     if place.exists() and (out is None or (Path(file).exists() and place.samefile(file))):
         raise UsageError(f"{place} is there already; give another place with --out")
     arch = _arch(str(file), model, width, dialect, resolution)

@@ -42,6 +42,8 @@ class Reward:
             raise UnknownName("reward", self.form, get_args(Form))
         if not all(target > 0 for target in self.targets):
             raise UsageError(f"targets must be above 0, got {self.targets}")
+        if self.weight is not None and self.form == "quality":
+            raise UsageError(f"the reward quality weighs no cost, got weight {self.weight:g}; leave it out")
         if self.weight is not None and not -10 <= self.weight <= 0:
             raise UsageError(f"the weight of a cost must be from -10 to 0, got {self.weight:g}")
 

@@ -4,7 +4,7 @@ import csv
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mobilenets.arch import cost
 from mobilenets.arch.codec import loads
@@ -15,6 +15,14 @@ from mobilenets.base.run import Run, read, read_config
 
 Row = dict[str, float | None]
 METRICS = {"classify": "top1", "detect": "mAP50", "segment": "mIoU", "embed": "recall1"}
+
+
+class Limit(NamedTuple):
+    """A budget: an amount of a unit, and what was reached, None while that is not known."""
+
+    amount: float
+    unit: str
+    reached: float | None
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,13 @@ class Facts:
         if self.result:
             return self.result.get("n"), self.result.get("split", "")
         return self.splits.get("val"), "val"
+
+    @property
+    def limit(self) -> Limit | None:
+        """How much of what was allowed, and what was reached; None without a budget."""
+        if (amount := self.result.get("budget")) is not None:
+            return Limit(amount, self.result["unit"], self.result["reached"])
+        return None if self.budget_ms is None else Limit(self.budget_ms, "ms", self.result.get("latency_ms"))
 
     @property
     def budget_ms(self) -> float | None:

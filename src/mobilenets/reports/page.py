@@ -18,6 +18,7 @@ FILTERS = (
     wording.millions,
     wording.size,
     wording.metric,
+    wording.amount,
 )
 SECTIONS = {
     "classify": classify.section,
@@ -72,6 +73,7 @@ def _headline(facts: Facts) -> dict[str, Any]:
         "name": name or str(facts.run.folder.resolve().name),
         "mood": mood,
         "verdict": verdict,
+        "allowed": wording.allowed(facts),
         "network": wording.network(facts),
         "origin": wording.origin(facts),
         "certainty": wording.certainty(facts),

@@ -21,7 +21,7 @@ def summary(run: Run) -> str:
             f"{wording.percent(facts.value)} of {wording.count(n)} {split} images{wording.elsewhere(facts)}",
         ),
         ("latency", f"{wording.milliseconds(latency)} on {_target(facts.result, facts.choice)}"),
-        ("budget", wording.NOTHING if facts.budget_ms is None else f"{facts.budget_ms:g} ms: {verdict}"),
+        ("budget", wording.NOTHING if facts.limit is None else f"{wording.allowed(facts)}: {verdict}"),
         ("size", f"{wording.count(facts.size)} bytes"),
         ("parameters", wording.count(cost.params if cost else None)),
         ("MACs", wording.count(cost.macs if cost else None)),

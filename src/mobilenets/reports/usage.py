@@ -124,7 +124,7 @@ TITLES = {"litert": "LiteRT", "onnx": "ONNX Runtime"}
 FOLDER = """\
 import mobilenets
 
-print(mobilenets.embed({file!r}, "photos", out="vectors.npz"))
+print(mobilenets.embed("photos", model={file!r}, out="vectors.npz"))
 """
 SEEN = """\
 import mobilenets

@@ -70,11 +70,19 @@ def origin(facts: Facts) -> str:
 
 def verdict(facts: Facts) -> tuple[str, str]:
     """A mood (good, bad, plain) and a few words on whether what was asked was reached."""
-    met, budget = facts.result.get("met"), facts.budget_ms
-    if met is None or budget is None:
-        ended = facts.status.get("state") == "done" or bool(facts.result)
-        return ("plain", "finished") if ended else ("plain", facts.status.get("state", "not finished"))
-    return ("good", f"meets {budget:g} ms") if met else ("bad", f"misses {budget:g} ms")
+    met = facts.result.get("met")
+    if met is not None and facts.limit is not None:
+        return ("good", f"meets {allowed(facts)}") if met else ("bad", f"misses {allowed(facts)}")
+    stage, state = facts.status.get("stage"), facts.status.get("state", "not finished")
+    if facts.result or (state == "done" and stage == facts.config.get("verb", stage)):
+        return "plain", "finished"
+    return "plain", f"{stage} done, not finished" if state == "done" else state
+
+
+def allowed(facts: Facts) -> str:
+    """The budget."""
+    limit = facts.limit
+    return NOTHING if limit is None else f"{amount(limit.amount)} {limit.unit}"
 
 
 def certainty(facts: Facts) -> str:
