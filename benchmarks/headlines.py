@@ -16,7 +16,6 @@ docs/headlines.json.
 """
 
 import argparse
-import os
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from material import DATA
 from mobilenets.arch import Arch, cost
 from mobilenets.arch.heads import lraspp, raspp, ssdlite
 from mobilenets.arch.zoo import find
@@ -45,7 +45,6 @@ ROUND, WARMUP = 25, 10
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "headlines.jsonl"
 DOCS = HERE.parent / "docs" / "headlines.json"
-DATA = Path(os.environ.get("MOBILENETS_DATA", HERE.parent.parent / "shared" / "data"))
 COCO, CITYSCAPES, CELLS = 90, 19, 3  # classes
 PAPER = {"classification": -20, "detection": -25, "segmentation": -34}  # per cent
 

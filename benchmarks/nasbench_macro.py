@@ -19,7 +19,6 @@ strategy's sources change. Prints one JSON document and appends it to benchmarks
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from material import DATA
 from mobilenets.base.errors import MissingPackage
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import environment
@@ -46,7 +46,6 @@ from telling import tell
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "nasbench_macro.jsonl"
 DOCS = HERE.parent / "docs" / "strategies.json"
-DATA = Path(os.environ.get("MOBILENETS_DATA", HERE.parents[1] / "shared" / "data"))
 MACRO = DATA / "nas-bench-macro" / "nas-bench-macro_cifar10.json"
 BUDGETS = (50, 100, 200)
 FLOPS = 55.4e6

@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from material import ARCHIVES, DATA, published, unpacked
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch import card as cards
 from mobilenets.arch.heads import with_head
@@ -46,7 +47,6 @@ from mobilenets.runtimes import open_session, parse_target
 from mobilenets.tasks import get
 from mobilenets.training import train as fine_tune
 from mobilenets.training.settings import override, readapting
-from tasks import ARCHIVES, DATA, published, unpacked
 from telling import run_script, tell
 
 HERE = Path(__file__).parent

@@ -31,6 +31,7 @@ from typing import Any
 
 import optuna
 
+from material import DATA, unpacked
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import BudgetError
@@ -44,7 +45,6 @@ from mobilenets.jobs.start import Plan, read_data
 from mobilenets.jobs.train import train_in
 from mobilenets.nas.record import NAME, read_record
 from mobilenets.reports import figures
-from tasks import DATA, unpacked
 from telling import run_script, tell
 
 HERE = Path(__file__).parent

@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from material import DATA, unpacked
 from mobilenets.arch import codec, cost
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
@@ -42,7 +43,6 @@ from mobilenets.jobs.searched_space import with_heads
 from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.supernet import shared_weights
 from mobilenets.nas.spaces import HOMES, space_around
-from tasks import DATA, unpacked
 from telling import run_script, tell
 
 HERE = Path(__file__).parent

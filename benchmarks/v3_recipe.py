@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from material import DATA, unpacked
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch.edit import narrow
 from mobilenets.arch.spec import Block, Conv, Inverted
@@ -34,7 +35,6 @@ from mobilenets.jobs.measured import measured
 from mobilenets.jobs.search import search
 from netadapt import timed
 from search_vs_zoo import SIDE, TARGET, trained
-from tasks import DATA, unpacked
 from telling import run_script, tell
 
 HERE = Path(__file__).parent

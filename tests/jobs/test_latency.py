@@ -268,6 +268,13 @@ def test_times_of_a_phone_are_taken_from_a_csv(bench, tmp_path):
     assert found["ms"] == pytest.approx(sum(3 * law(piece) for piece in pieces(SMALL)), rel=0.15)
     with pytest.raises(UsageError, match="give --out FILE"):
         build_latency(csv=csv, target=target)
+    with pytest.raises(UsageError, match="holds times from a CSV, to which none is added"):
+        build_latency(model=[_saved(SMALL, tmp_path)], target=target, out=tmp_path / "phone.json")
+    with pytest.raises(UsageError, match=r"small\.safetensors already says its resolution"):
+        build_latency(model=[_saved(SMALL, tmp_path)], resolution=64, out=tmp_path / "other.json")
+    for other in ("litert:cpu:1", "nonsense"):
+        with pytest.raises(UsageError, match=r"holds times of litert:adb=PHONE:1|nonsense"):
+            predict_latency("mobilenet_v2", table=tmp_path / "phone.json", target=other)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +286,12 @@ def test_times_of_a_phone_are_taken_from_a_csv(bench, tmp_path):
             lambda: build_latency(resolution="big"),
             "resolution must be whole numbers with commas between",
         ),
+        (lambda: build_latency(kernels=""), "kernels are whole numbers with commas between, such as 3,5"),
+        (
+            lambda: build_latency(model="mobilenet_v2", kernels="5"),
+            "its own; leave --kernels out",
+        ),
+        (lambda: build_latency(csv="t.csv", kernels="5", out="t.json"), "leave .* --kernels out"),
     ],
 )
 def test_what_cannot_be_built_is_one_line(bench, attempt, line):

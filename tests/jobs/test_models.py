@@ -30,6 +30,17 @@ def rows(**options):
     return list_models(**options)["models"]
 
 
+@pytest.mark.parametrize(
+    ("name", "side"), [("ssdlite320_mobilenet_v3_large", 320), ("lraspp_mobilenet_v3_large", 520)]
+)
+def test_a_detector_and_a_segmenter_of_torchvision_by_name(name, side):
+    document = describe(name)
+    theirs = outside.get_model(name, weights=None, weights_backbone=None)
+    theirs = sum(parameter.numel() for parameter in theirs.parameters())
+    assert (document["resolution"], document["params"], document["top1"]) == (side, theirs, None)
+    assert sum(one.numel() for one in create_model(name).parameters()) == theirs
+
+
 def test_every_name_is_listed_and_every_row_can_be_made():
     listed = rows()
     assert {row["name"] for row in listed} == set(names())

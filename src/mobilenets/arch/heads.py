@@ -54,6 +54,22 @@ def named(name: str) -> Arch | None:
             return None
 
 
+def called(
+    name: str, width: float | None = None, resolution: int | None = None, dialect: str | None = None
+) -> Arch:
+    """The network of a name: a classifier of the zoo, at 224 pixels if not given, or a detector or segmenter
+    as torchvision names them, at its own.
+
+    Raises UnknownName; UsageError for a width or dialect of the latter, which have theirs.
+    """
+    arch = named(name)
+    if arch is None:
+        return find(name, width, resolution or 224, dialect=dialect)
+    if width is not None or dialect is not None:
+        raise UsageError(f"{name} has a width and dialect of its own; leave --width and --dialect out")
+    return replace(arch, resolution=resolution) if resolution else arch
+
+
 def with_head(arch: Arch, task: str, classes: int, head: str | None = None, **options: Any) -> Arch:
     """`arch` with a head for a task in place of its own: the first of `HEADS`, or the one called `head`.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mobilenets.cli.models import Measure
-from mobilenets.cli.options import Dialect, Side, Width
+from mobilenets.cli.options import Dialect, Resolution, Width
 from mobilenets.cli.output import millions, number, percent, table
 
 
@@ -13,7 +13,7 @@ def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A network; see `mobilenets models`.")],
     *,
     width: Width = None,
-    resolution: Side = 224,
+    resolution: Resolution = None,
     dialect: Dialect = None,
     ops: Annotated[bool, typer.Option(help="Every operation, with its shapes and costs.")] = True,
     measure: Measure = None,

@@ -10,7 +10,10 @@ from mobilenets.cli.output import facts
 
 
 def export(
-    model: options.Model,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A run folder, a .safetensors file, or the name of a network."),
+    ],
     *,
     to: Annotated[str, typer.Option(metavar="RUNTIME", help="litert, onnx or torch.")] = "litert",
     precision: Annotated[str, typer.Option(metavar="NAME", help="Number format of the weights.")] = "float32",

@@ -40,8 +40,9 @@ def latency_build(
         ),
     ] = None,
     kernels: Annotated[
-        str, typer.Option(metavar="SIZES", help="Kernels of depthwise convolutions in a space.")
-    ] = "3,5",
+        str | None,
+        typer.Option(metavar="SIZES", help="Kernels of depthwise convolutions in a space; 3,5 if not given."),
+    ] = None,
     csv: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Take times from a CSV (docs/latency.md) instead of measuring."),

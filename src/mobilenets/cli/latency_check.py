@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mobilenets.cli import options
+from mobilenets.cli.latency_predict import Of
 from mobilenets.cli.output import number, table
 
 
@@ -17,7 +17,7 @@ def latency_check(
             metavar="FILE", help="A table of `mobilenets latency build`; if not given, the target's own."
         ),
     ] = None,
-    target: options.Target = "litert:cpu:1",
+    target: Of = None,
     n: Annotated[int, typer.Option("--n", metavar="N", help="How many random networks to measure.")] = 40,
     first: Annotated[
         int, typer.Option(metavar="N", help="The number of the first: others are other networks.")

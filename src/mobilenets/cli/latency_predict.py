@@ -8,6 +8,14 @@ import typer
 from mobilenets.cli import options
 from mobilenets.cli.output import number, table
 
+Of = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUNTIME:DEVICE:THREADS",
+        help="Whose table; if neither this nor --table is given, that of litert:cpu:1.",
+    ),
+]
+
 
 def latency_predict(
     models: Annotated[
@@ -20,7 +28,7 @@ def latency_predict(
             metavar="FILE", help="A table of `mobilenets latency build`; if not given, the target's own."
         ),
     ] = None,
-    target: options.Target = "litert:cpu:1",
+    target: Of = None,
     width: options.Width = None,
     resolution: options.Resolution = None,
     dialect: options.Dialect = None,

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from mobilenets.bench.table import Span, Table, Terms
     from mobilenets.runtimes import Target
 
+TARGET = "litert:cpu:1"  # where nobody says another
 SPACE = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 SIDES = (224, 96)
+KERNELS = (3, 5)
 OFFERED = {"varied": 60, "narrower": 80}  # random networks whose pieces may be measured, for each span
 CORRECTING = {"varied": 3, "narrower": 4}  # and those that are measured whole, beside the network itself
 WHOLE = 9  # networks of a search space that are measured whole, the seed among them
@@ -37,7 +39,7 @@ def build_latency(
     resolution: Sequence[int] | int | str | None = None,
     target: str = "litert:cpu:1",
     out: Path | None = None,
-    kernels: Sequence[int] | int | str = "3,5",
+    kernels: Sequence[int] | int | str | None = None,
     csv: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a latency table for `target`, or extend the one at `out`; a summary of it.
@@ -53,16 +55,21 @@ def build_latency(
 
     wanted, begun = parsed(target), time.perf_counter()
     if csv is not None:
-        if model or space or resolution:
+        if model or space or resolution or kernels:
             raise UsageError(
-                f"{csv} says itself what was measured; leave --space, --model and --resolution out"
+                f"{csv} says itself what was measured; leave --space, --model, --resolution and --kernels out"
             )
         return _taken_from(Path(csv), wanted, out)
     models = listed(model or ())
     names = listed(space) if space else () if models else SPACE
-    sides, own = _numbers("resolution", resolution or ()), tuple(_numbers("kernels", kernels))
+    sides = _numbers("resolution", resolution or ())
+    own = tuple(_numbers("kernels", KERNELS if kernels is None else kernels))
     if not own:
         raise UsageError(f"kernels are whole numbers with commas between, such as 3,5, got {shown(kernels)}")
+    if kernels is not None and not names:
+        raise UsageError("kernels vary in a space, and a model has its own; leave --kernels out")
+    if sides and not names and not any(Asked(str(one)).is_name for one in models):
+        raise UsageError(f"{models[0]} already says its resolution; --resolution goes with names only")
     spans = [Span(find(name, resolution=side), "varied", own) for name in names for side in sides or SIDES]
     for one in models:
         asked = Asked(str(one))
@@ -71,6 +78,8 @@ def build_latency(
             archs = [edit.at(archs[0], side) for side in sides]
         spans += [Span(arch, "narrower") for arch in archs]
     table, path = _spanning(spans, wanted, out)
+    if not table.terms.versions:
+        raise UsageError(f"{path} holds times from a CSV, to which none is added here; give another --out")
     return {**summary(table, path), "seconds": time.perf_counter() - begun}
 
 
@@ -78,29 +87,30 @@ def predict_latency(
     models: Sequence[str | Path] | str | Path,
     *,
     table: Path | None = None,
-    target: str = "litert:cpu:1",
+    target: str | None = None,
     width: float | None = None,
     resolution: int | None = None,
     dialect: str | None = None,
 ) -> dict[str, Any]:
     """The latency of each model in ms by a table, and how far off it may be (one standard deviation).
 
-    `models` are names, run folders or files. Without `table`, the one that is kept for `target`.
-    Raises UsageError, UnknownName, RunError; nothing is measured.
+    `models` are names, run folders or files. Without `table`, the one that is kept for `target`
+    (litert:cpu:1 if not given). Raises UsageError, also for a table of another target than is given,
+    UnknownName, RunError; nothing is measured.
     """
     from mobilenets.bench.predicting import Predictor
 
-    path = Path(table) if table else kept(target)
-    predictor = Predictor(opened(path))
+    found, path = chosen(table, target)
+    predictor = Predictor(found)
     rows, names = [], [str(model) for model in listed(models)]
     zoo = any(Asked(name).is_name for name in names)  # else what belongs to names is refused
     for model in names:
         plain = zoo and not Asked(model).is_name
         arch = arch_for(Asked(model) if plain else Asked(model, None, width, resolution, dialect))
-        found = predictor.predict(arch)
+        told = predictor.predict(arch)
         rows.append({
-            "model": model, "resolution": arch.resolution, "ms": found.ms, "error_ms": found.error_ms,
-            "missing": list(found.missing),
+            "model": model, "resolution": arch.resolution, "ms": told.ms, "error_ms": told.error_ms,
+            "missing": list(told.missing),
         })  # fmt: skip
     return {"results": rows, **summary(predictor.table, path)}
 
@@ -149,6 +159,20 @@ def _refuse_missing(table: "Table", archs: Sequence[Arch], path: Path) -> None:
             f"{path} lacks {missing[0]}, which networks here have; measure it and add its line, "
             "or leave the table out"
         )
+
+
+def chosen(table: Path | None, target: str | None) -> "tuple[Table, Path]":
+    """The table in a file, or the one that is kept for a target; and where it is.
+
+    Raises UsageError where the file's is of another target, UnknownName, RunError.
+    """
+    path = Path(table) if table else kept(target or TARGET)
+    found = opened(path)
+    if target is not None and str(parsed(target)) != found.terms.target:
+        raise UsageError(
+            f"{path} holds times of {found.terms.target}, the target is {target}; give that one, or none"
+        )
+    return found, path
 
 
 def kept(target: str) -> Path:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import progress, say
 from mobilenets.base.errors import UsageError
-from mobilenets.jobs.latency import FIRST_CHECKED, NETWORK_SECONDS, kept, networks_of, opened, parsed, summary
+from mobilenets.jobs.latency import (
+    FIRST_CHECKED,
+    NETWORK_SECONDS,
+    chosen,
+    networks_of,
+    opened,
+    parsed,
+    summary,
+)
 
 if TYPE_CHECKING:
     from mobilenets.bench.predicting import Predictor
@@ -21,7 +29,7 @@ LEAST = 3  # networks; fewer have no rank correlation worth the name
 
 
 def check_latency(
-    table: Path | None = None, *, target: str = "litert:cpu:1", n: int = 40, first: int = 0
+    table: Path | None = None, *, target: str | None = None, n: int = 40, first: int = 0
 ) -> dict[str, Any]:
     """Measure `n` random networks that the table is meant for and compare them with its predictions.
 
@@ -37,9 +45,8 @@ def check_latency(
     from mobilenets.bench.predicting import Predictor
     from mobilenets.bench.table import Check, write_table
 
-    path = Path(table) if table else kept(target)
-    found = opened(path)
-    wanted = parsed(found.terms.target if table else target)
+    found, path = chosen(table, target)
+    wanted = parsed(found.terms.target)
     found.expect(terms_of(wanted), path)
     if n < LEAST or first < 0:
         raise UsageError(f"at least {LEAST} networks are checked, numbered from 0 on; got {n} from {first}")

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenets.arch import codec
+from mobilenets.arch import codec, edit
 from mobilenets.arch.cost import cost, cost_per_op
+from mobilenets.arch.heads import called
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import ALIASES, FAMILIES, find
 from mobilenets.arch.zoo.published import TOP1, USUAL_SIDE
@@ -112,18 +113,20 @@ def describe(
     name: str,
     *,
     width: float | None = None,
-    resolution: int = USUAL_SIDE,
+    resolution: int | None = None,
     dialect: str | None = None,
     ops: bool = True,
     measure: str | None = None,
 ) -> dict[str, Any]:
     """One network: the facts of `list_models`, its `arch` as JSON, and with `ops` every operation with its
+    channels, sides, params and macs.
 
-    channels, sides, params and macs. `measure`, a target, adds its latency here with the terms.
+    `name` is one of `list_models`, or a detector or segmenter as torchvision names them; `resolution` is by
+    default 224, or that of the latter. `measure`, a target, adds its latency here with the terms.
     For V3-Large, `redesign` sets beside it the network before the paper's redesign of its costly layers.
-    Raises UnknownName, UsageError as `arch.zoo.find`; with `measure` ExportError, StorageError.
+    Raises UnknownName, UsageError as `arch.heads.called`; with `measure` ExportError, StorageError.
     """
-    arch = find(name, width, resolution, dialect=dialect)
+    arch = called(name, width, resolution, dialect)
     settled = ALIASES[name][1].get("width", 1.0) if name in ALIASES else 1.0
     document = facts(name, width or settled, arch)
     document |= {"arch": codec.encode(arch)}
@@ -146,10 +149,11 @@ def redesign(arch: Arch, width: float = 1.0, measure: str | None = None) -> list
     """V3-Large `arch` and what it was before its costly layers were redesigned (V3, section 5.1):
 
     {layers, params, macs, more_macs, paper_more_macs, measured}; the latencies on the target `measure` are
-    taken in turns. `paper_more_macs` are the paper's rounded figures, for width 1.0 at 224 pixels.
+    taken in turns. `paper_more_macs` are the paper's rounded figures, told for width 1.0 at 224 pixels.
     """
+    side = arch.resolution
     archs = [
-        find(COSTLY, width, arch.resolution, arch.head.classes, arch.dialect.name, **variant.settings)
+        find(COSTLY, width, side, arch.head.classes, arch.dialect.name, **variant.settings)
         for variant in REDESIGN.values()
     ]
     timings: list[Any] = [None] * len(archs)
@@ -163,7 +167,7 @@ def redesign(arch: Arch, width: float = 1.0, measure: str | None = None) -> list
             "params": cost(one).params,
             "macs": cost(one).macs,
             "more_macs": cost(one).macs - cost(archs[0]).macs,
-            "paper_more_macs": variant.paper_more_macs,
+            "paper_more_macs": variant.paper_more_macs if (width, side) == (1.0, USUAL_SIDE) else None,
             "measured": timing,
         }
         for (layers, variant), one, timing in zip(REDESIGN.items(), archs, timings, strict=True)
@@ -174,20 +178,22 @@ def create_model(
     name: str,
     *,
     width: float | None = None,
-    resolution: int = USUAL_SIDE,
-    classes: int = 1000,
+    resolution: int | None = None,
+    classes: int | None = None,
     dialect: str | None = None,
     weights: str | Path = "none",
 ) -> "Network":
-    """A network of the zoo as a torch module, in training mode as torch makes them.
+    """A network by its name (as in `describe`) as a torch module, in training mode as torch makes them.
 
-    `weights` is "none" (fresh; seed torch to repeat it), "imagenet", a published name or a file; where the
-    weights have other classes, the classifier stays fresh.
+    `classes` are by default ImageNet's 1000, or those that a detector or segmenter comes with. `weights` is
+    "none" (fresh; seed torch to repeat it), "imagenet", a published name or a file; where the weights have
+    other classes, the classifier stays fresh.
     Raises UnknownName, UsageError, WeightsError.
     """
     from mobilenets.nn import build
 
-    network = build(find(name, width, resolution, classes, dialect))
+    arch = called(name, width, resolution, dialect)
+    network = build(arch if classes is None else edit.classes(arch, classes))
     if str(weights) != "none":
         from mobilenets.weights import load_weights
 

@@ -180,20 +180,10 @@ def arch_for(asked: Asked) -> Arch:
 
 
 def _named(asked: Asked) -> Arch:
-    """The network of a name: a classifier of the zoo, or a detector or segmenter as torchvision names them.
+    """The network of a name. Raises as `arch.heads.called`."""
+    from mobilenets.arch.heads import called
 
-    Raises UnknownName; UsageError for a width or dialect of the latter, which have theirs.
-    """
-    from mobilenets.arch import edit
-    from mobilenets.arch.heads import named
-    from mobilenets.arch.zoo import find
-
-    arch = named(asked.model)
-    if arch is None:
-        return find(asked.model, asked.width, asked.resolution or 224, dialect=asked.dialect)
-    if asked.width is not None or asked.dialect is not None:
-        raise UsageError(f"{asked.model} has a width and dialect of its own; leave --width and --dialect out")
-    return edit.at(arch, asked.resolution) if asked.resolution else arch
+    return called(asked.model, asked.width, asked.resolution, asked.dialect)
 
 
 def blank_card(arch: Arch) -> Card:
