@@ -19,9 +19,10 @@ from mobilenets.bench.families import family, work
 from mobilenets.bench.pieces import pieces
 from mobilenets.bench.record import Timing
 from mobilenets.bench.table_reading import read_table
-from mobilenets.jobs import latency
-from mobilenets.jobs.latency import build_latency, predict_latency, table_for
+from mobilenets.jobs import latency_tables
+from mobilenets.jobs.latency import build_latency, predict_latency
 from mobilenets.jobs.latency_check import check_latency, compared, drawn, spearman
+from mobilenets.jobs.latency_tables import table_for
 from mobilenets.runtimes import parse_target
 
 DIALECT = find("mobilenet_v2").dialect
@@ -103,7 +104,7 @@ def test_what_is_there_is_not_measured_again(bench, tmp_path):
 
 def test_an_interrupted_build_keeps_what_is_done_and_goes_on(bench, tmp_path):
     path = tmp_path / "t.json"
-    bench.broken = latency._lacking([latency_span(SMALL)], empty(path))[25:26]
+    bench.broken = latency_tables._lacking([latency_span(SMALL)], empty(path))[25:26]
     with pytest.raises(KeyboardInterrupt):
         table_for([SMALL], "litert:cpu:1", path)
     kept = read_table(path)
@@ -128,7 +129,7 @@ def empty(path):
 
 def test_the_table_is_kept_in_the_cache_by_its_terms(bench, tmp_path):
     table_for([SMALL], "litert:cpu:1")
-    one, other = latency.kept("litert:cpu:1"), latency.kept("litert:cpu:2")
+    one, other = latency_tables.kept("litert:cpu:1"), latency_tables.kept("litert:cpu:2")
     assert one.parent == tmp_path / "cache" / "latency"
     assert one.exists()
     assert one != other
@@ -324,10 +325,11 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_latency import SMALL
 from mobilenets.bench import building
-from mobilenets.jobs import latency
+from mobilenets.jobs import latency_tables
 building.PIECES, building.SECONDS, building.NETWORK_SECONDS = 6, 0.02, 0.02
-latency.MOST_OTHERS, latency.MOST, latency.CORRECTING = 1, {}, {"narrower": 1, "varied": 1}
-latency.table_for([SMALL], "litert:cpu:1", Path(sys.argv[2]))
+latency_tables.MOST_OTHERS, latency_tables.MOST = 1, {}
+latency_tables.CORRECTING = {"narrower": 1, "varied": 1}
+latency_tables.table_for([SMALL], "litert:cpu:1", Path(sys.argv[2]))
 """
 
 

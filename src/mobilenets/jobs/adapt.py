@@ -208,7 +208,7 @@ def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, 
 
     adapted = read(run.adaptation)
     if not run.result.exists():
-        reached = None if goal.resource == "latency" else adapted["reached"]
+        reached = None if goal.timed else adapted["reached"]
         limit = Limit(adapted["budget"], adapted["unit"], reached, Rules().tolerance)
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, parse_target(target), limit))

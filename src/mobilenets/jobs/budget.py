@@ -35,6 +35,11 @@ class Goal:
     amount: float = 0.0
     share: float = 0.0
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is one of latency."""
+        return self.resource == "latency"
+
     def of(self, present: float) -> float:
         """The amount, for a network that takes `present` now."""
         return self.amount or self.share * present

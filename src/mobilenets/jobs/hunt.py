@@ -44,6 +44,11 @@ class Hunt:
     confirm: bool
     about: Mapping[str, Any] = field(default_factory=dict)  # on what: images, network, unit, target
 
+    @property
+    def limit(self) -> float:
+        """The budget, in the unit of the price."""
+        return self.problem.reward.targets[0]
+
     def run(self, pool: Any, storage: str | Path, trials: int, hours: float | None) -> list[Trial]:
         """Have the trials end; those of the record are told first. Raises as `nas.search.search`."""
         from mobilenets.nas.confirm import Confirm
@@ -91,7 +96,7 @@ def prepared(
     some = samples(space, seed)
     start = headed(plain.seed, task, dataset, options).arch if plain.seed else some[0]
     price = short.price
-    if goal.resource == "latency" and not price.direct:
+    if goal.timed and not price.direct:
         price = replace(price, table=_table(run, [start, *some], config["target"], table))
     of = priced(space, price)
     began = run.folder / "start.json"
@@ -109,7 +114,7 @@ def prepared(
         "data": dataset.fingerprint(),
         "network": hashlib.sha256(codec.dumps(start).encode()).hexdigest(),
         "unit": price.unit,
-        "target": config["target"] if goal.resource == "latency" else None,
+        "target": config["target"] if goal.timed else None,
         "space_sha256": config.get("space_sha256"),
     }
     return Hunt(problem, short, config["strategy"], seed, config["confirm"], about)
@@ -121,7 +126,7 @@ def announce(hunt: Hunt, trials: int, hours: float | None, workers: int, ray: st
     with _threads(1 if ray else max(1, (os.cpu_count() or 1) // workers)):
         each = mean(hunt.short.seconds(arch) for arch in _first(hunt))
     whole = each * trials / workers / 3600
-    size, budget = float(space.size), hunt.problem.reward.targets[0]
+    size, budget = float(space.size), hunt.limit
     say(
         f"{size:.1g} networks in the space {space.name}, budget {budget:.4g} "
         f"{hunt.short.price.unit}; {hunt.short.kind} takes about {each:.0f} s here, "
@@ -179,7 +184,7 @@ def _inline(short: ShortTraining) -> Iterator[Workers]:
 def _table(run: Run, archs: Sequence[Arch], target: str, table: Path | None) -> Path:
     """A table for networks like these, kept in the run: whatever becomes of the cache, prices stay."""
     from mobilenets.bench.table import write_table
-    from mobilenets.jobs.latency import table_among
+    from mobilenets.jobs.latency_tables import table_among
 
     own = run.folder.resolve() / "table.json"
     if not own.exists():

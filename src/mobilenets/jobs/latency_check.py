@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import progress, say
 from mobilenets.base.errors import UsageError
-from mobilenets.jobs.latency import (
+from mobilenets.jobs.latency import summary
+from mobilenets.jobs.latency_tables import (
     FIRST_CHECKED,
     NETWORK_SECONDS,
     chosen,
     networks_of,
     opened,
     parsed,
-    summary,
 )
 
 if TYPE_CHECKING:

@@ -88,7 +88,7 @@ def meter(goal: Goal, start: Arch, target: str, table: Path | None, folder: Path
     a command that is taken up again knows what it knew, whatever has become of the cache.
     Raises UsageError for a table of another target, ExportError, StorageError.
     """
-    if goal.resource == "latency":
+    if goal.timed:
         return _latency(start, target, table, folder)
     return _counted(goal.resource)
 
@@ -151,7 +151,7 @@ def _predictor(start: Arch, target: str, table: Path | None, own: Path) -> "Pred
     from mobilenets.bench.predicting import Predictor
     from mobilenets.bench.table import write_table
     from mobilenets.bench.table_reading import read_table
-    from mobilenets.jobs.latency import table_for
+    from mobilenets.jobs.latency_tables import table_for
 
     if not own.exists():
         write_table(table_for([start], target, table), own)

@@ -28,7 +28,7 @@ from mobilenets.jobs.latency import listed
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.sandwich import check_places
-from mobilenets.jobs.search_result import document, fitting, found
+from mobilenets.jobs.search_result import Found, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
@@ -161,14 +161,11 @@ def search(
         pool = pool_of(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
-        best = fitting(hunt.problem, found(hunt.problem, ended))
-        if not best:
-            raise _nothing_fits(hunt, ended)
-        limit, timed = hunt.problem.reward.targets[0], goal.resource == "latency"
-        final = chosen(run, best, target if timed else None, limit, finalists, len(ended))
+        best = _fitting(hunt, ended)
+        final = chosen(run, best, target if goal.timed else None, hunt.limit, finalists, len(ended))
     train_all(run, final, best, read_in.dataset, seed, settings, guided)
-    reached = None if timed else hunt.short.price(codec.decode(read(run.arch)))
-    return _finished(run, read_in.dataset, target, Limit(limit, hunt.short.price.unit, reached))
+    reached = None if goal.timed else hunt.short.price(codec.decode(read(run.arch)))
+    return _finished(run, read_in.dataset, target, Limit(hunt.limit, hunt.short.price.unit, reached))
 
 
 def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: int) -> None:
@@ -249,6 +246,14 @@ def _tried(
     return rows
 
 
+def _fitting(hunt: Hunt, ended: Sequence[Trial]) -> list[Found]:
+    """The networks that fit, the best first. Raises BudgetError, SearchError where there is none."""
+    best = fitting(hunt.problem, found(hunt.problem, ended))
+    if not best:
+        raise _nothing_fits(hunt, ended)
+    return best
+
+
 def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
     """Why no network is chosen."""
     closest = min(found(hunt.problem, ended), key=lambda one: one.cost, default=None)
@@ -258,7 +263,7 @@ def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
             f"no trial came to an end ({reason}); put that right, then run it again with more --trials "
             f"than {len(ended)} to go on"
         )
-    limit, unit = hunt.problem.reward.targets[0], hunt.short.price.unit
+    limit, unit = hunt.limit, hunt.short.price.unit
     return BudgetError(
         f"none of {len(ended)} trials meets {limit:.4g} {unit}; the closest takes {closest.cost:.4g} {unit}; "
         "run the same command with more --trials to go on, or give a larger --budget"

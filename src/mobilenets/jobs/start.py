@@ -14,7 +14,7 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import ConfigMismatch, DataError, UnknownName, WeightsError
+from mobilenets.base.errors import ArchError, ConfigMismatch, DataError, UnknownName, UsageError, WeightsError
 from mobilenets.base.files import write_json, write_text
 from mobilenets.base.masking import masked
 from mobilenets.base.run import Run, read, read_config
@@ -160,7 +160,10 @@ def headed(backbone: Arch, task: str, dataset: "Dataset", options: dict[str, Any
 def check_head(task: str, options: dict[str, Any]) -> None:
     """Raise UnknownName or UsageError unless a task has such a head; before any data are read."""
     given = {key: value for key, value in options.items() if value is not None}
-    with_head(find("mobilenet_v2"), task, 2, **given)
+    try:
+        with_head(find("mobilenet_v2"), task, 2, **given)
+    except ArchError as error:
+        raise UsageError(str(error)) from error
 
 
 def open_network(plan: Plan, labels: tuple[str, ...], weights: str, seed: int, run: Run, *, may_lack: bool,
