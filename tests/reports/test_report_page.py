@@ -226,6 +226,13 @@ def test_candidates_without_published_accuracy_are_drawn_by_macs(tmp_path):
     assert "multiply-accumulates, millions" in opened(run).text
 
 
+def test_what_is_amiss_with_the_data_is_told(tmp_path):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    one = {"id": "unannotated", "level": "warning", "message": "has no mask", "fix": "annotate it"}
+    edited(run.dataset, warnings=[{**one, "file": f"<{i}>.png"} for i in range(3)])
+    assert "<0>.png: has no mask (and 2 more like it); annotate it" in opened(run).text
+
+
 def test_a_budget_of_what_is_counted(tmp_path):
     run = fit_folder(tmp_path / "run", ["cat", "dog"])
     edited(run.candidates, budget_ms=None)

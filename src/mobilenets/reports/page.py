@@ -6,6 +6,7 @@ from typing import Any
 
 from mobilenets.base.files import write_text
 from mobilenets.base.run import Run
+from mobilenets.data.findings import Finding, told
 from mobilenets.reports import adapt, classify, detect, embed, figures, search, segment, wording
 from mobilenets.reports.facts import Facts, gather
 from mobilenets.reports.usage import snippets
@@ -131,6 +132,7 @@ def _terms(facts: Facts) -> dict[str, Any]:
         "snippets": snippets(inside, _card(facts), facts.labels) if inside else [],
         "command": facts.result.get("command") or facts.card.get("command") or "",
         "counts": facts.splits,
+        "warnings": list(told(Finding(**one) for one in facts.dataset.get("warnings") or [])),
         "left_out": left_out[:LEFT_OUT],
         "left_out_more": max(0, len(left_out) - LEFT_OUT),
         "settings": list(_flat(facts.config)),
