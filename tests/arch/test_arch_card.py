@@ -46,7 +46,7 @@ def cards(draw):
     words = st.text(max_size=9)
     record = draw(records(arch.resolution))
     metric = draw(st.sampled_from(({}, metric)))
-    return Card(draw(words), arch, tuple(labels), record, draw(words), metric, draw(words))
+    return Card(arch.head.task, arch, tuple(labels), record, draw(words), metric, draw(words))
 
 
 @given(records())
@@ -201,7 +201,20 @@ def test_numbers_that_other_readers_refuse_are_refused_when_reading(number):
 @pytest.mark.parametrize("value", [NAN, INF, object()])
 def test_a_metric_that_json_cannot_hold_is_refused_when_writing(value):
     with pytest.raises(ArchError, match="the card cannot be written as JSON"):
-        card.dumps(replace(CARD, metric={"value": value}))
+        card.dumps(
+            replace(CARD, metric={"name": "top1", "value": 0.5, "n": 4, "split": "val", "more": value})
+        )
+
+
+@pytest.mark.parametrize("metric", [{"value": 0.5}, {"name": 5, "value": "x", "n": 1, "split": "val"}])
+def test_a_metric_says_what_was_measured_on_what(metric):
+    with pytest.raises(ArchError, match="metric must have a name, a value, n and split"):
+        replace(CARD, metric=metric)
+
+
+def test_a_card_is_for_the_task_of_its_network():
+    with pytest.raises(ArchError, match="task is 'detect', the network's head is for classify"):
+        replace(CARD, task="detect")
 
 
 @given(st.data())

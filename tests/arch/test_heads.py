@@ -2,10 +2,11 @@
 
 import pytest
 
-from mobilenets.arch import Fused, cost, lower
+from mobilenets.arch import Fused, codec, cost, lower
 from mobilenets.arch.anchors import anchors
 from mobilenets.arch.heads import (
     EXTRAS,
+    called,
     deeplab,
     embedder,
     fine_tap,
@@ -17,6 +18,7 @@ from mobilenets.arch.heads import (
 )
 from mobilenets.arch.published_heads import DETECTORS, SEGMENTERS, macs_of
 from mobilenets.arch.zoo import FAMILIES, find
+from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import ArchError, UnknownName, UsageError
 
 
@@ -108,3 +110,28 @@ def test_what_cannot_be_is_refused():
         ssdlite(arch, 3, extras=(1, *EXTRAS[1:]))
     with pytest.raises(ArchError, match="no detection head"):
         anchors(arch)
+
+
+@pytest.mark.parametrize("stride", [32, 16, 8])
+def test_the_finer_map_of_lraspp_is_the_same_at_every_output_stride(stride):
+    """slim's layer_7/depthwise_output of V3-Large; V2's last block of 32 channels."""
+    assert lraspp(find("mobilenet_v3_large"), 3, output_stride=stride).head.taps[0] == "blocks.6.depthwise"
+    assert lraspp(find("mobilenet_v2"), 3, output_stride=stride).head.taps[0] == "blocks.6.depthwise"
+
+
+def test_only_what_feeds_a_classifier_is_left_away():
+    for width in (1.0, 1.4):
+        assert len(raspp(find("mobilenet_v3_large", width), 3).blocks) == 17
+        assert len(raspp(find("mobilenet_v2", width), 3).blocks) == 18
+
+
+def test_a_backbone_that_is_spread_already_stays_so():
+    spread = find("mobilenet_v3_large", output_stride=16)
+    assert deeplab(spread, 3).blocks == deeplab(find("mobilenet_v3_large"), 3).blocks
+    assert at_output_stride(spread, 8) == find("mobilenet_v3_large", output_stride=8)
+
+
+@pytest.mark.parametrize("name", ["ssdlite320", "lraspp", "deeplabv3"])
+def test_heads_are_plain_data_and_back(name):
+    arch = called(f"{name}_mobilenet_v3_large")
+    assert codec.decode(codec.encode(arch)) == arch

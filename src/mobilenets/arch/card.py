@@ -51,6 +51,10 @@ class Card:
             raise ArchError(
                 f"{len(self.labels)} labels for {self.arch.head.classes} classes; they must agree"
             )
+        if self.task != self.arch.head.task:
+            raise ArchError(f"task is {shown(self.task)}, the network's head is for {self.arch.head.task}")
+        if self.metric and not _is_metric(self.metric):
+            raise ArchError(f"metric must have a name, a value, n and split, got {shown(self.metric)}")
         if self.preprocess.crop != self.arch.resolution:
             raise ArchError(
                 f"preprocessing cuts {self.preprocess.crop} pixels, the network takes {self.arch.resolution}"
@@ -71,6 +75,12 @@ class Card:
     def form(self) -> str:
         """Which of `forms` the file gives; a network in torch gives the first."""
         return self.outputs or (self.forms[0] if self.forms else "")
+
+
+def _is_metric(metric: Mapping[str, Any]) -> bool:
+    """Whether this says what was measured, and on what."""
+    kinds: dict[str, Any] = {"name": str, "value": (int, float), "n": int, "split": str}
+    return all(isinstance(metric.get(key), kind) for key, kind in kinds.items())
 
 
 def dumps(card: Card) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mobilenets.base.errors import ArchError, shown
 
-TAP = re.compile(r"blocks\.(0|[1-9]\d{0,5})(\.expand|\.depthwise)?")
+TAP = re.compile(r"blocks\.(0|[1-9][0-9]{0,5})(\.expand|\.depthwise)?")
 MOST = 1_000_000  # of anything counted here; a description that asks for more is a mistake or an attack
 
 
@@ -60,6 +60,9 @@ def taps(names: tuple[str, ...], count: int | None = None) -> None:
             raise ArchError(
                 f"taps must be like blocks.3, blocks.3.expand or blocks.3.depthwise, got {shown(name)}"
             )
+    parts = [name.split(".")[1] for name in names if name.count(".") > 1]
+    if len(set(parts)) < len(parts):
+        raise ArchError(f"taps must name one part of a block only, got {shown(names)}")
 
 
 def shapes(anchors: Any, maps: int) -> None:

@@ -92,5 +92,10 @@ def _tuples(value: Any) -> Any:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    """The fields of a record."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    """The fields of a record, as JSON has them."""
+    return {field.name: _lists(getattr(record, field.name)) for field in fields(record)}
+
+
+def _lists(value: Any) -> Any:
+    """The value with every tuple in it as a list."""
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value

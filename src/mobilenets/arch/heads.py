@@ -12,6 +12,7 @@ from mobilenets.arch.spec import (
     LRASPP,
     Arch,
     Block,
+    Classifier,
     Conv,
     DeepLab,
     Embedder,
@@ -153,8 +154,8 @@ def lraspp(
     """
     if reading not in READINGS:
         raise UnknownName("reading of LR-ASPP", reading, READINGS)
-    arch = _dense(arch, output_stride, halved=halved)
     fine = f"blocks.{_first_at(arch, 8)}" if reading == "torchvision" else _filtered_tap(arch, 8)
+    arch = _dense(arch, output_stride, halved=halved)  # behind: at stride 8 every later block is at 8
     taps = (fine, f"blocks.{len(arch.blocks) - 1}")
     return replace(arch, head=LRASPP(classes, taps, channels))
 
@@ -252,8 +253,9 @@ def _dense(arch: Arch, output_stride: int, *, halved: bool) -> Arch:
     """The backbone of a segmenter: without a last 1x1 convolution that only feeds a classifier (V2's, whose
     head has no hidden layer), perhaps halved, its last map at a stride.
     """
-    last = arch.blocks[-1]
-    if isinstance(last, Conv) and last.kernel == 1 and last.out >= 1280:
+    last, head = arch.blocks[-1], arch.head
+    feeds = isinstance(head, Classifier) and not head.hidden
+    if feeds and isinstance(last, Conv) and last.kernel == 1:
         arch = replace(arch, blocks=arch.blocks[:-1])
     arch = halve(arch, expansion=True) if halved else arch
     return at_output_stride(arch, output_stride) if output_stride != 32 else arch

@@ -104,8 +104,9 @@ def scaled(arch: Arch, factor: float, multiple: int = 8) -> Arch:
 def sharing(arch: Arch) -> tuple[tuple[str, ...], ...]:
     """The names of all bottlenecks of one resolution that can be narrower, where there are two or more.
 
-    Finest resolution first. They are what NetAdapt in V3 narrows together (V3, section 4.2, proposal type 2).
-    A plain convolution, which is the stem or the last layer, is no bottleneck.
+    Finest resolution first. V3's second type of proposal narrows bottlenecks of one size, whose outputs are
+    added (section 4.2), which is one width here; to narrow all of one resolution at once is ours. A plain
+    convolution, which is the stem or the last layer, is no bottleneck.
     """
     known = {width.name for width in widths(arch)}
     groups: dict[int, list[str]] = {}

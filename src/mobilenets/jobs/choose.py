@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import WIDTHS, find
+from mobilenets.arch.zoo.published import published_side
 from mobilenets.base.console import say
 from mobilenets.base.errors import BudgetError
 from mobilenets.base.files import write_json
@@ -205,6 +206,7 @@ def _row(one: Candidate, chosen: bool, limit: float, ceiling: float | None) -> d
         "macs": counted.macs,
         "top1": one.top1,
         "top1_source": one.source,
+        "top1_side": published_side(one.arch.name) if one.top1 is not None else None,
         "median_ms": one.median_ms,
         "iqr_ms": one.iqr_ms,
         "floor_ms": floor_at(counted.macs, ceiling),

@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
-from mobilenets.arch import codec, lower
+from mobilenets.arch import codec, lower, zoo
 from mobilenets.arch.edit import at
 from mobilenets.arch.reading import expect, expect_each, expect_keys, expect_schema, parse
 from mobilenets.arch.spec import Arch, Block, Conv, Inverted, Universal
@@ -35,8 +35,8 @@ def mnasnet(seed: Arch) -> Space:
 
     For every stage: the operation (a convolution, a depthwise separable one, inverted bottlenecks of
     expansion 3 and 6), kernel, squeeze-and-excitation with a quarter of the input's channels, whether blocks
-    add their inputs, filters and layers. The paper's third way to skip, pooling, is left out; so is
-    squeeze-and-excitation for the plain convolution. Raises UsageError for a seed without inverted
+    add their inputs, filters and layers. The paper's third way to skip, pooling, is left out; so are
+    squeeze-and-excitation and skips for the plain convolution. Raises UsageError for a seed without inverted
     bottlenecks.
     """
     return _laid("mnasnet", seed, Inverted, _mnasnet_part)
@@ -296,8 +296,9 @@ def _wider(seed: Arch, share: float) -> Arch:
         "resolution": seed.resolution, "classes": seed.classifier.classes, "dialect": seed.dialect.name
     }  # fmt: skip
     try:
-        ours = seed.name in FAMILIES and find(seed.name, **fixed) == seed
-        return find(seed.name, share, **fixed) if ours else scaled(seed, share)
+        known = (1.0, 0.25, *zoo.WIDTHS, 1.5) if seed.name in FAMILIES else ()
+        own = next((width for width in known if find(seed.name, width, **fixed) == seed), None)
+        return find(seed.name, own * share, **fixed) if own else scaled(seed, share)
     except UsageError:  # a family without a width multiplier
         return scaled(seed, share)
 

@@ -114,7 +114,9 @@ def _candidates(facts: Facts) -> dict[str, Any]:
         }
         for one in measured
     ]
-    worth = "published top-1 on ImageNet, %" if accurate else "multiply-accumulates, millions"
+    sides = {one.get("top1_side") for one in measured} - {None}
+    at = f" at {sides.pop()} pixels" if len(sides) == 1 else ""
+    worth = f"published top-1 on ImageNet{at}, %" if accurate else "multiply-accumulates, millions"
     drawn = None
     if points:
         figure = figures.choice(points, facts.budget_ms, facts.choice.get("margin") or 0.0, worth)

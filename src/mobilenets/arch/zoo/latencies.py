@@ -52,7 +52,6 @@ _PIXELS_FLOAT: Mapping[tuple[str, float], Row] = {
     ("mobilenet_v2", 1.0): (64, 76, 56),
     ("mobilenet_v2", 0.35): (16.6, 19.6, 13.9),
     ("mnasnet_a1", 1.0): (71, 86, 61),
-    ("mnasnet_small", 1.0): (20.3, 24.2, 17.2),
 }
 _V3_INT8 = "arXiv 1905.02244, table 4"
 _PIXELS_INT8: Mapping[tuple[str, float], Row] = {

@@ -31,13 +31,13 @@ def at_output_stride(arch: Arch, output_stride: int) -> Arch:
     return replace(arch, blocks=tuple(blocks))
 
 
-def _spread(block: Block, dilation: int, given_up: bool) -> Block:
-    """The block with a spread depthwise kernel, at stride 1 where its stride was given up."""
-    if isinstance(block, Conv) and dilation > 1 and block.kernel > 1:
+def _spread(block: Block, times: int, given_up: bool) -> Block:
+    """The block, its depthwise kernel spread so many times as far, at stride 1 where that was given up."""
+    if isinstance(block, Conv) and times > 1 and block.kernel > 1:
         raise ArchError("a plain convolution cannot be spread; use output_stride 32")
     if isinstance(block, Conv | Attention):
         return block
-    spread = replace(block, stride=1 if given_up else block.stride, dilation=dilation)
-    if given_up and isinstance(spread, Inverted | Fused) and block.dilation < dilation:
+    spread = replace(block, stride=1 if given_up else block.stride, dilation=block.dilation * times)
+    if given_up and times > 1 and isinstance(spread, Inverted | Fused):
         return replace(spread, residual=False)
     return spread
