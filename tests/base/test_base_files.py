@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from threading import Thread
 
 import pytest
 
@@ -128,6 +129,26 @@ def test_drafts_of_the_dead_are_removed_by_the_next_writer_and_young_ones_are_no
         os.utime(draft, (time.time() - 2 * files.STALE_SECONDS,) * 2)
     write_text(path, "new")
     assert sorted(left_behind(tmp_path)) == [".b.1.part", ".odd[1]*.bin.2.part"]
+
+
+def test_threads_that_write_the_same_file_do_not_meet(tmp_path):
+    path, wrong = tmp_path / "a.bin", []
+
+    def write(letter):
+        for _ in range(20):
+            try:
+                write_bytes(path, letter * 1000)
+                wrong.extend([path.read_bytes()] if len(set(path.read_bytes())) != 1 else [])
+            except StorageError as error:
+                wrong.append(error)
+
+    threads = [Thread(target=write, args=(letter,)) for letter in (b"a", b"b", b"c", b"d")]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert not wrong
+    assert left_behind(tmp_path) == []
 
 
 def test_a_folder_is_there_whole_or_not_at_all(tmp_path):

@@ -22,7 +22,7 @@ from mobilenets.data.dataset import Sample
 from mobilenets.jobs.adapt import adapt, source
 from mobilenets.jobs.evaluate import evaluate
 from mobilenets.jobs.rounds import Material, of_classes
-from mobilenets.nn import load_model
+from mobilenets.nn import load_model, save_model
 
 QUICK = {"images": 16, "tuned": 2, "step": 0.15, "decay": 1.0, "settings": {"epochs": 2, "batch_size": 8}}
 
@@ -76,6 +76,19 @@ def test_a_second_call_repeats_nothing_and_other_terms_are_refused(adapted, fitt
     assert {path: path.stat().st_mtime_ns for path in before} == before
     with pytest.raises(ConfigMismatch, match="budget: '60% macs' there, '50% macs' now"):
         adapt(fitted[0], budget="50% macs", out=out, **QUICK)
+
+
+def test_another_model_at_the_same_place_is_refused(adapted, fitted, tmp_path):
+    model, out = tmp_path / "run", tmp_path / "run-adapted"
+    shutil.copytree(fitted[0], model)
+    shutil.copytree(adapted[0], out)
+    text = (out / "config.yaml").read_text()
+    (out / "config.yaml").write_text(text.replace(str(fitted[0]), str(model)))
+    network, card = load_model(model / "model.safetensors")
+    network.head.classifier.bias.data += 1
+    save_model(model / "model.safetensors", network, card)
+    with pytest.raises(ConfigMismatch, match=r"holds other weights than those that .* began with"):
+        adapt(model, budget="60% macs", out=out, **QUICK)
 
 
 @pytest.mark.slow

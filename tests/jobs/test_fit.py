@@ -64,6 +64,27 @@ def test_a_second_call_repeats_nothing(fitted, shapes, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_verified_run_is_not_trained_again_and_a_lost_file_is_made_again(fitted, shapes, tmp_path):
+    out, result, asked = fitted
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    shutil.rmtree(copy / "checkpoints")
+    again = fit(shapes, budget="50ms", out=copy, **asked)
+    assert (again["value"], again["latency_ms"]) == (result["value"], result["latency_ms"])
+    assert not (copy / "checkpoints").exists()
+    shutil.rmtree(copy / "exports")
+    shutil.copytree(out / "checkpoints", copy / "checkpoints")
+    again = fit(shapes, budget="50ms", out=copy, **asked)
+    assert again["value"] == result["value"]
+    assert Path(again["artifact"]).is_file()
+
+
+def test_a_run_among_the_images_is_refused(shapes):
+    with pytest.raises(UsageError, match=r"lies among the images of .*; give another --out"):
+        fit(shapes, budget="50ms", out=shapes / "runs/fit")
+    assert not (shapes / "runs").exists()
+
+
 def test_other_settings_in_the_same_folder_are_refused(fitted, shapes):
     out, _, asked = fitted
     with pytest.raises(ConfigMismatch, match="budget: '50ms' there, '20ms' now"):
@@ -112,6 +133,10 @@ def test_predictions_are_written(fitted, shapes, tmp_path):
     listed = [(item["file"], one["label"]) for item in document["predictions"] for one in item["top"]]
     assert [(row["file"], row["label"]) for row in rows] == listed
     assert len(list((tmp_path / "seen").glob("*.jpg"))) == 9
+    shutil.copytree(shapes / "test/disc", tmp_path / "discs")
+    for _ in range(2):  # what the first drew is none of the second's images
+        document = predict(out, tmp_path / "discs", out=tmp_path / "discs/seen")
+        assert len(document["predictions"]) == 8
     predict(out, shapes / "test", out=tmp_path / "seen.csv")
     assert len((tmp_path / "seen.csv").read_text().splitlines()) == 17
 
@@ -229,6 +254,19 @@ def test_a_run_is_judged_on_images_that_it_was_not_trained_on(fitted, shapes, tm
     cut = [load_dataset(whole, 0.25, seed)[0].val for seed in (3, 4)]
     assert cut[0] != cut[1]
     assert seen == [cut[0]] * 3 + [cut[1]]
+
+
+def test_a_file_that_says_no_split_is_judged_with_a_warning(fitted, shapes, tmp_path, capsys):
+    out, _, _ = fitted
+    shutil.copy(out / "exports/model.tflite", tmp_path / "copy.tflite")
+    evaluate(tmp_path / "copy.tflite", shapes / "train")
+    assert (
+        "the val split is cut here, and a model that was trained on these images" in capsys.readouterr().err
+    )
+    evaluate(tmp_path / "copy.tflite", shapes / "train", seed=0)
+    evaluate(tmp_path / "copy.tflite", shapes)
+    evaluate(out, shapes / "train")
+    assert "is cut here" not in capsys.readouterr().err
 
 
 def test_a_file_made_again_says_what_the_run_reached(fitted, tmp_path):

@@ -106,6 +106,20 @@ def test_a_file_of_timm_becomes_ours_and_computes_the_same(name, model, width):
     assert (card.weights, card.arch.name) == ("theirs.pth", model)
 
 
+def test_a_segmenter_of_torchvision_becomes_ours():
+    theirs = models.segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval()
+    torch.save(theirs.state_dict(), "lraspp.v1.pth")
+    done = convert_weights("lraspp.v1.pth", model="lraspp_mobilenet_v3_large", resolution=64)
+    assert done["file"] == "lraspp.v1.safetensors"
+    network, card = load_model(Path(done["file"]))
+    assert (card.task, card.labels[15]) == ("segment", "person")
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(network(x), theirs(x)["out"])
+    again = convert_weights(done["file"], out="copy.safetensors")
+    assert load_model(Path(again["file"]))[1].task == "segment"
+
+
 def test_weights_that_fit_two_readings_ask_which():
     path = timm_file("mobilenetv3_small_075")
     with pytest.raises(

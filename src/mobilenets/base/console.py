@@ -14,6 +14,9 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+NO_BARS = "MOBILENETS_NO_BARS"  # in the environment of processes that work for another one
+
+
 def say(message: str) -> None:
     """One line for a person, on stderr."""
     print(message, file=sys.stderr, flush=True)
@@ -26,7 +29,7 @@ def emit(document: Any) -> None:
 
 def track(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
     """Pass `items` through under a progress bar on stderr; silent when stderr is not a terminal."""
-    if not (sys.stderr.isatty() and is_first()):
+    if not shows_bars():
         yield from items
         return
     with progress() as bar:
@@ -39,10 +42,12 @@ def progress() -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    terminal = Console(stderr=True)
-    return Progress(
-        *columns, console=terminal, transient=True, disable=not (terminal.is_terminal and is_first())
-    )
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not shows_bars())
+
+
+def shows_bars() -> bool:
+    """Whether somebody sees progress bars: on a terminal, of the process that a person started."""
+    return sys.stderr.isatty() and is_first() and NO_BARS not in os.environ
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]], right: Iterable[int] = ()) -> str:

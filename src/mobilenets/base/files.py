@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from mobilenets.base.errors import RunError, StorageError
 
@@ -24,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     On any failure the temporary file is removed and `path` keeps its old content.
     Raises StorageError when the disk is full, a size limit is hit or the folder cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")  # threads and machines may share a folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)

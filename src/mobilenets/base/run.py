@@ -155,7 +155,8 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
         raise RunError(f"{run.folder} is a file; give a folder for the run")
     else:
         write_text(run.config, text)
-    write_json(run.folder / "env.json", environment())
+    if not (env := run.folder / "env.json").exists():
+        write_json(env, environment())
     return run
 
 
@@ -176,17 +177,17 @@ def find_run(folder: Path) -> Run:
 
 
 def keep_weights(run: Run, content: bytes) -> None:
-    """Put finished weights where they belong. Files that were exported from others go first: whoever asks for
-    one gets it made anew. Raises StorageError.
+    """Put finished weights where they belong. What was made of others goes first, exported files and the
+    result: whoever asks for them gets them anew. Raises StorageError.
     """
     if run.weights.exists() and run.weights.read_bytes() == content:
         return
     try:
-        for old in run.exports.glob("model*"):
-            old.unlink()
+        for old in (run.result, *run.exports.glob("model*")):
+            old.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"{error.filename} was exported from other weights and cannot be deleted ({error.strerror}); "
+            f"{error.filename} was made from other weights and cannot be deleted ({error.strerror}); "
             "delete it, then run the same command again"
         ) from error
     write_bytes(run.weights, content)

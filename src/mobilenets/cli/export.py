@@ -16,7 +16,9 @@ def export(
     ],
     *,
     to: Annotated[str, typer.Option(metavar="RUNTIME", help="litert, onnx or torch.")] = "litert",
-    precision: Annotated[str, typer.Option(metavar="NAME", help="Number format of the weights; float32 alone so far.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="Number format of the weights; float32 alone so far.")
+    ] = "float32",
     form: Annotated[
         str | None,
         typer.Option(

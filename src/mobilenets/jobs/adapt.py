@@ -10,17 +10,18 @@ from mobilenets.arch import codec
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
-from mobilenets.base.errors import UsageError, shown
-from mobilenets.base.files import write_json, write_text
+from mobilenets.base.errors import ConfigMismatch, UsageError, shown
+from mobilenets.base.files import sha256, write_json, write_text
 from mobilenets.base.run import Run, find_run, marked, open_run, read, read_config
 from mobilenets.jobs.adaptation import document, line
+from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.resource import Meter, meter
-from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, judged, rounds
+from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, forget, judged, rounds
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
 from mobilenets.jobs.subject import finished, run_of
 from mobilenets.jobs.teacher import guidance, opened
-from mobilenets.jobs.verify import Limit, verify
+from mobilenets.jobs.verify import Limit, verified, verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 
 if TYPE_CHECKING:
@@ -75,30 +76,34 @@ def adapt(
             "importance by taylor needs the loss that trained the network, of which an embedder keeps "
             "nothing; take norm or activation"
         )
-    run = open_run(
-        Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted"),
-        {
-            "verb": "adapt",
-            "model": str(Path(model)),
-            "data": str(Path(data or material.data)),
-            "task": material.task,
-            "budget": budget,
-            "target": target,
-            "table": str(table) if table else None,
-            **asdict(search.rules),
-            "images": images,
-            "importance": importance,
-            "teacher": str(teacher) if teacher else None,
-            "val": material.val,
-            "seed": seed,
-            "settings": settings or {},
-        },
-    )
-    dataset = adapt_in(
-        run, weights, material, goal, target, search,
-        table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,
-    )  # fmt: skip
-    return _finish(run, dataset, goal, target)
+    place = Path(out) if out else Path(f"{str(model).rstrip('/').removesuffix('.safetensors')}-adapted")
+    check_out(place, material.data)
+    asked = {
+        "verb": "adapt",
+        "model": str(Path(model)),
+        "data": str(Path(data or material.data)),
+        "task": material.task,
+        "budget": budget,
+        "target": target,
+        "table": str(table) if table else None,
+        **asdict(search.rules),
+        "images": images,
+        "importance": importance,
+        "teacher": str(teacher) if teacher else None,
+        "val": material.val,
+        "seed": seed,
+        "settings": settings or {},
+    }
+    with alone(open_run(place, asked)) as run:
+        dataset = adapt_in(
+            run, weights, material, goal, target, search,
+            table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,
+        )  # fmt: skip
+        return _finish(run, dataset, goal, target)
+
+
+class FitsError(UsageError):
+    """The network meets the budget as it is."""
 
 
 def adapt_in(
@@ -120,6 +125,7 @@ def adapt_in(
     """
     from mobilenets.nn import load_model
 
+    forget()
     found = read_data(material.data, material.val, material.seed, material.task)
     found.write(run)
     network, card = load_model(weights)
@@ -130,7 +136,7 @@ def adapt_in(
         start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
     budget = goal.of(start.cost)
     if start.cost <= budget * (1 + search.rules.tolerance):
-        raise UsageError(
+        raise FitsError(
             f"{card.arch.name} takes {start.cost:.4g} {known.unit}, which meets {budget:.4g} as it is; "
             "give a smaller budget"
         )
@@ -172,11 +178,16 @@ def _start(
     run: Run, weights: Path, judge: Callable[[], tuple[float, float]], known: Meter, arch: Arch
 ) -> Point:
     """Where the path begins; judged and measured once."""
-    place = run.folder / "start.json"
+    place, digest = run.folder / "start.json", sha256(weights)
     if not place.exists():
         metric, loss = judge()
-        write_json(place, {"cost": known.measure(arch), "metric": metric, "loss": loss})
+        found = {"cost": known.measure(arch), "metric": metric, "loss": loss, "weights": digest}
+        write_json(place, found)
     kept = read(place)
+    if kept.get("weights", digest) != digest:
+        raise ConfigMismatch(
+            f"{weights} holds other weights than those that {run.folder} began with; use another --out"
+        )
     return Point(arch, kept["cost"], kept["metric"], kept["loss"], weights)
 
 
@@ -207,7 +218,7 @@ def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, 
     from mobilenets.runtimes import parse_target
 
     adapted = read(run.adaptation)
-    if not run.result.exists():
+    if not verified(run):
         reached = None if goal.timed else adapted["reached"]
         limit = Limit(adapted["budget"], adapted["unit"], reached, Rules().tolerance)
         with marked(run, "verify"):

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobilenets.base.console import say
 from mobilenets.base.errors import UnknownName, UsageError
 from mobilenets.data.dataset import SPLITS
 from mobilenets.jobs.score import card_of, score
@@ -53,6 +54,11 @@ def evaluate(
     cut = (kept[0] if val is None else val, kept[1] if seed is None else seed)
     dataset, findings = load_dataset(find_source(str(data)), *cut, card.task)
     chosen = split or dataset.held_out
+    if known is None and val is None and seed is None and chosen in dataset.made:
+        say(
+            f"the {chosen} split is cut here, and a model that was trained on these images may know them; "
+            "evaluate its run, or give --val and --seed of its training"
+        )
     scored = score(session, dataset, chosen, str(model), window=window or 0)
     return {
         "task": card.task,

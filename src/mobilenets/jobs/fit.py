@@ -12,6 +12,7 @@ from mobilenets.base.errors import UsageError, needs
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, marked, open_run
 from mobilenets.jobs import ways
+from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
 from mobilenets.jobs.rounds import Material
@@ -26,7 +27,7 @@ from mobilenets.jobs.start import (
 )
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.train import train_in
-from mobilenets.jobs.verify import Limit, verify
+from mobilenets.jobs.verify import Limit, verified, verify
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,33 +88,34 @@ def fit(
              "margin": margin, **asdict(pins), **options, "weights": weights, "val": val, "seed": seed,
              "settings": settings or {}, **asked_of(teacher, unlabelled),
              **({} if adapt else {"adapt": False}), **({"search": search} if search else {})}  # fmt: skip
+    check_out(Path(out), data)
     found = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, found.dataset, task)
     planned = partial(headed, task=task, dataset=found.dataset, options=options)
     _check_fit(planned, pins, weights, Path(out), RESOLUTIONS[task][0])
-    run = open_run(Path(out), asked)
-    found.write(run)
-    guided.write(run)
-    with marked(run, "choose"):
-        plan = choose(run, limit, pins, planned, RESOLUTIONS[task])
+    with alone(open_run(Path(out), asked)) as run:
+        found.write(run)
+        guided.write(run)
+        with marked(run, "choose"):
+            plan = choose(run, limit, pins, planned, RESOLUTIONS[task])
 
-    def trained(place: Run, plan: Plan) -> None:
-        """Train a network on these terms."""
-        train_in(place, found.dataset, plan, weights, seed, settings, may_lack=True, guided=guided)
+        def trained(place: Run, plan: Plan) -> None:
+            """Train a network on these terms."""
+            train_in(place, found.dataset, plan, weights, seed, settings, may_lack=True, guided=guided)
 
-    if not run.ways.exists():
-        trained(run, plan)
-        material, others = Material(str(data), task, val, seed), []
-        if adapt and (other := ways.larger(run, limit, pins, planned)):
-            others.append(ways.adapted(run, other, limit, material, trained, seed, settings, teacher))
-        if search:
-            side = plan.arch.resolution
-            more = {"teacher": teacher, "unlabelled": unlabelled, "dialect": pins.dialect, **options}
-            others.append(ways.searched(run, limit, material, search, side, seed, settings, **more))
-        if others:
-            ways.settle(run, others)
-    ways.keep(run)
-    return _finished(run, found.dataset, limit)
+        if not run.ways.exists() and not verified(run):
+            trained(run, plan)
+            material, others = Material(str(data), task, val, seed), []
+            if adapt and (other := ways.larger(run, limit, pins, planned)):
+                others.append(ways.adapted(run, other, limit, material, trained, seed, settings, teacher))
+            if search:
+                side = plan.arch.resolution
+                more = {"teacher": teacher, "unlabelled": unlabelled, "dialect": pins.dialect, **options}
+                others.append(ways.searched(run, limit, material, search, side, seed, settings, **more))
+            if others:
+                ways.settle(run, others)
+        ways.keep(run)
+        return _finished(run, found.dataset, limit)
 
 
 def _check(pins: Pins, weights: str, margin: float, search: float | None) -> None:
@@ -146,7 +148,7 @@ def _finished(run: Run, dataset: "Dataset", limit: Budget) -> dict[str, Any]:
     """Export and measure, write the report, and say what came of it."""
     from mobilenets.reports import write_report
 
-    if not run.result.exists():
+    if not verified(run):
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, limit.target, Limit(limit.ms)))
     with marked(run, "report"):

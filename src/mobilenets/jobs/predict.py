@@ -57,9 +57,9 @@ def predict(
     _check(place, stills, clips)
     session = open_subject(Asked(str(model), weights, width, resolution, dialect).published(), target)
     reader = reader_for(session, str(model), Wish(top, score, nms, window))
-    paths, skipped = _readable(image_files(stills)) if stills or not clips else ([], [])
-    names = _names([*paths, *clips])
     folder = _folder(place)
+    paths, skipped = _readable(image_files(stills, folder)) if stills or not clips else ([], [])
+    names = _names([*paths, *clips])
     seen = [_told(path, one, folder, next(names)) for path, one in _looked(reader, paths)]
     watched = [watch(reader, clip, _places(place, next(names)), str(model)) for clip in clips]
     document = {
@@ -74,8 +74,11 @@ def predict(
     return document
 
 
-def image_files(images: Iterable[str | Path]) -> list[Path]:
-    """The image files among files and folders. Raises DataError when one is missing or a folder has none."""
+def image_files(images: Iterable[str | Path], but: Path | None = None) -> list[Path]:
+    """The image files among files and folders, without what lies in the folder `but`: drawn results.
+
+    Raises DataError when one is missing or a folder has none.
+    """
     from mobilenets.data.images import SUFFIXES, has_image_suffix
     from mobilenets.data.listing import walk
 
@@ -84,7 +87,8 @@ def image_files(images: Iterable[str | Path]) -> list[Path]:
         place = Path(image)
         if place.is_dir():
             try:
-                found = sorted(path for path in walk(place) if path.is_file() and has_image_suffix(path))
+                there = sorted(path for path in walk(place) if path.is_file() and has_image_suffix(path))
+                found = [path for path in there if not (but and path.resolve().is_relative_to(but.resolve()))]
             except OSError as error:
                 raise DataError(f"{place} cannot be listed: {error.strerror}") from error
             if not found:

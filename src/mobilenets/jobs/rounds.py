@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch import codec
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import Arch
-from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.base.errors import TrainingError, UnknownName, UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.jobs.teacher import opened
@@ -140,7 +141,13 @@ class Rounds:
         """The results of `work` on every call, in their order, in this process or in several."""
         if self.pool is None:
             return [work(*call) for call in calls]
-        return list(self.pool.map(work, *zip(*calls, strict=True)))
+        try:
+            return list(self.pool.map(work, *zip(*calls, strict=True)))
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a process that tried proposals was killed (out of memory?); run the same command again, "
+                "with fewer --workers, to go on"
+            ) from error
 
     def _place(self, number: int) -> Path:
         """The folder of a round."""
@@ -284,8 +291,16 @@ def _dataset(material: Material) -> "Dataset":
     return load_dataset(find_source(material.data), material.val, material.seed, material.task)[0]
 
 
+def forget() -> None:
+    """Have the images read anew: they may have changed since the last search or adaptation here."""
+    _dataset.cache_clear()
+
+
 def _share_cores(workers: int) -> None:
-    """Give each of several processes its part of the cores."""
+    """Have one of several processes end with its driver, and give it its part of the cores."""
     import torch
 
+    from mobilenets.jobs.workers import obey
+
+    obey()
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))

@@ -20,13 +20,14 @@ from mobilenets.base.errors import (
 )
 from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, marked, open_run, read
+from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.budget import parse_goal
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
 from mobilenets.jobs.hunt import Hunt, announce, pool_of, prepared
 from mobilenets.jobs.latency import listed
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.rounds import Material, forget
 from mobilenets.jobs.sandwich import check_places
 from mobilenets.jobs.search_result import Found, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
@@ -34,7 +35,7 @@ from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
-from mobilenets.jobs.verify import Limit, verify
+from mobilenets.jobs.verify import Limit, verified, verify
 from mobilenets.nas.databases import address, place, reach
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
@@ -138,34 +139,37 @@ def search(
     if evaluator == "supernet":
         check_places(plain)
     others = {name: _of_zoo(name, plain.seed.resolution if plain.seed else pixels) for name in zoo}
+    forget()
     price = Price(goal.resource, target=target if direct else "")
     material = Material(_there(data), task, proxy_val, seed)
     short = ShortTraining(material, price, Path(), proxy_epochs, proxy_images, proxy_resolution, prune=prune)
+    check_out(Path(out), data)
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, read_in.dataset, task)
     run = open_run(Path(out), asked)
     read_in.write(run)
     guided.write(run)
     _keep_place(run, place(url) if storage else HERE)
-    with marked(run, "measure"):
-        hunt = prepared(
-            run, plain, short, goal, aim, Path(table) if table else None, read_in.dataset, options
-        )
-    with marked(run, "search"):
+    with alone(run, wait=True):  # the trials alone are for several processes
+        with marked(run, "measure"):
+            known = Path(table) if table else None
+            hunt = prepared(run, plain, short, goal, aim, known, read_in.dataset, options)
         if evaluator == "supernet":
             shared = shared_weights(run, hunt.short, hunt.problem.space, supernet_epochs)
             again = confirm and proxy_epochs > 0  # without a training, trials repeat exactly
             hunt = replace(hunt, short=shared, confirm=again)
         announce(hunt, trials, hours, workers, ray)
         tried = _tried(run, others, hunt.short, read_in.dataset, options)
+    with marked(run, "search"):
         pool = pool_of(hunt.short, workers, ray)
         ended = hunt.run(pool, storage or run.folder / "search.db", trials, hours)
+    with alone(run, wait=True):
         write_json(run.search, document(hunt.problem, strategy, hunt.short.price.unit, ended, tried))
         best = _fitting(hunt, ended)
         final = chosen(run, best, target if goal.timed else None, hunt.limit, finalists, len(ended))
-    train_all(run, final, best, read_in.dataset, seed, settings, guided)
-    reached = None if goal.timed else hunt.short.price(codec.decode(read(run.arch)))
-    return _finished(run, read_in.dataset, target, Limit(hunt.limit, hunt.short.price.unit, reached))
+        train_all(run, final, best, read_in.dataset, seed, settings, guided)
+        reached = None if goal.timed else hunt.short.price(codec.decode(read(run.arch)))
+        return _finished(run, read_in.dataset, target, Limit(hunt.limit, hunt.short.price.unit, reached))
 
 
 def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: int) -> None:
@@ -290,7 +294,7 @@ def _finished(run: Run, dataset: "Dataset", target: str, limit: Limit) -> dict[s
     from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
-    if not run.result.exists():
+    if not verified(run):
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, parse_target(target), limit))
     with marked(run, "report"):

@@ -58,7 +58,9 @@ def similar(
 def _embedder_of(facts: "Facts", index: Path, model: str | Path | None, weights: str | None) -> Embedder:
     """The model that an index was made with. Raises DataError when it is another one."""
     known = facts.model
-    asked = Asked(str(known.get("model")), *(known.get(key) for key in NAMED))
+    asked = Asked(
+        str(known.get("model")), weights or known.get("weights"), *(known.get(key) for key in NAMED[1:])
+    )
     if model is not None:
         asked = Asked(str(model), weights)
         if asked.is_name:

@@ -81,7 +81,8 @@ def open_subject(asked: Asked, target: str | None = None) -> "Session":
 def run_of(path: Path) -> Run | None:
     """The run that a folder is, or in whose folder or its exports a file lies; None for other files."""
     places = (path,) if path.is_dir() else path.parents[:2] if path.is_file() else ()
-    return next((run for run in map(Run, places) if run.config.exists() and run.dataset.exists()), None)
+    runs = (run for run in map(Run, places) if run.config.exists())
+    return next((run for run in runs if run.dataset.exists() or run.card.exists()), None)
 
 
 def default_target(path: Path) -> "Target":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mobilenets.arch.card import Card
 from mobilenets.arch.zoo import find
 from mobilenets.base.run import Run, marked, open_run
+from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
     Plan,
@@ -68,6 +69,7 @@ def train(
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     check_head(task, options)
     arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
+    check_out(Path(out), data)
     found = read_data(data, val, seed, task)
     plan = headed(arch, task, found.dataset, options)
     check_weights(plan, weights, Path(out))
@@ -87,25 +89,27 @@ def train(
         "settings": settings or {},
         **asked_of(teacher, unlabelled),
     }
-    run = open_run(Path(out), asked)
-    found.write(run)
-    guided.write(run)
-    trained, card = train_in(run, found.dataset, plan, weights, seed, settings, may_lack=False, guided=guided)
-    metric = get(task).metric
-    return {
-        "task": task,
-        "model": str(run.weights),
-        "run": str(run.folder),
-        "metric": metric,
-        metric: trained.metric,
-        "split": "val",
-        "n": len(found.dataset.val),
-        "epochs": trained.epochs,
-        "best_epoch": trained.epoch,
-        "seconds": trained.seconds,
-        "weights": card.weights,
-        **({"teacher": card.teacher} if card.teacher else {}),
-    }
+    with alone(open_run(Path(out), asked)) as run:
+        found.write(run)
+        guided.write(run)
+        trained, card = train_in(
+            run, found.dataset, plan, weights, seed, settings, may_lack=False, guided=guided
+        )
+        metric = get(task).metric
+        return {
+            "task": task,
+            "model": str(run.weights),
+            "run": str(run.folder),
+            "metric": metric,
+            metric: trained.metric,
+            "split": "val",
+            "n": len(found.dataset.val),
+            "epochs": trained.epochs,
+            "best_epoch": trained.epoch,
+            "seconds": trained.seconds,
+            "weights": card.weights,
+            **({"teacher": card.teacher} if card.teacher else {}),
+        }
 
 
 def train_in(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import card as cards
-from mobilenets.base.run import Run
+from mobilenets.base.run import Run, read
 from mobilenets.jobs.start import command
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
 
@@ -40,6 +40,12 @@ class Limit:
             "budget_ms": self.amount if self.unit == "ms" else None,
             "met": reached <= self.amount * (1 + self.tolerance),
         }
+
+
+def verified(run: Run) -> bool:
+    """Whether the run has come to its end: weights, a result and the file that this tells of."""
+    name = read(run.result, {}).get("artifact")
+    return run.weights.is_file() and bool(name) and (run.folder / name).is_file()
 
 
 def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import BudgetError, SearchError, UsageError
+from mobilenets.base.errors import BudgetError, SearchError
 from mobilenets.base.files import read_json, write_bytes, write_json
 from mobilenets.base.run import Run, keep_weights, open_run, read, read_config
-from mobilenets.jobs.adapt import adapt_in
+from mobilenets.jobs.adapt import FitsError, adapt_in
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.choose import Budget, Pins
 from mobilenets.jobs.rounds import Material, Search
@@ -66,8 +66,10 @@ def adapted(
     teacher: Any = None,
 ) -> Run | None:
     """Train the larger network in `run`/larger and adapt it in `run`/adapted, which is returned; None, and
-    said so, where it cannot be cut so far. `settings` are the user's, for every training; each imitates the
-    `teacher`. A second call goes on. Raises as `train` and `adapt`.
+    said so, where it cannot be cut so far.
+
+    `settings` are the user's, for every training; each imitates the `teacher`, those of adapting where it is
+    a run or file, which other processes can read. A second call goes on. Raises as `train` and `adapt`.
     """
     say(
         f"the budget lies between two networks: {found.name} ({found.median_ms:.2f} ms) is trained as well "
@@ -80,10 +82,11 @@ def adapted(
     goal = Goal("latency", budget.limit)
     try:
         adapt_in(
-            narrow, whole.weights, material, goal, str(budget.target), Search(), teacher=teacher, seed=seed,
+            narrow, whole.weights, material, goal, str(budget.target), Search(),
+            teacher=teacher if isinstance(teacher, str | Path) else None, seed=seed,
             settings=settings,
         )  # fmt: skip
-    except (BudgetError, UsageError) as error:  # the latter where it fits after all
+    except (BudgetError, FitsError) as error:
         say(f"{error}; the network that fits is kept")
         return None
     return narrow

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch import preprocess as preprocessing
+from mobilenets.arch.heads import called, named
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import UnknownName, UsageError, WeightsError
@@ -72,7 +73,7 @@ def convert_weights(
     from mobilenets.nn import build, save_model
     from mobilenets.weights import load_weights
 
-    place = Path(out) if out else Path(f"{Path(file).name.partition('.')[0] or 'model'}.safetensors")
+    place = Path(out) if out else Path(f"{_stem(Path(file).name)}.safetensors")
     if place.suffix.lower() != ".safetensors":
         raise UsageError(f"a weights file of ours ends in .safetensors, got --out {place}")
     if place.exists() and (out is None or (Path(file).exists() and place.samefile(file))):
@@ -84,7 +85,7 @@ def convert_weights(
         raise WeightsError(
             f"{file} has no classifier for {arch.head.classes} classes; give the whole network's"
         )
-    card = Card("classify", arch, *_manner(arch, origin), weights=origin.description, command=command())
+    card = Card(arch.head.task, arch, *_manner(arch, origin), weights=origin.description, command=command())
     save_model(place, network, card)
     return {
         "file": str(place),
@@ -96,6 +97,14 @@ def convert_weights(
         "sha256": sha256(place),
         "arch": codec.encode(arch),
     }
+
+
+def _stem(name: str) -> str:
+    """A file's name without what says its kind."""
+    from mobilenets.weights.files import SUFFIXES
+
+    ending = max((one for one in SUFFIXES if name.endswith(one)), key=len, default="")
+    return name.removesuffix(ending).replace("/", "-") or "model"
 
 
 def _arch(
@@ -113,6 +122,8 @@ def _arch(
         raise UnknownName("file or published weights", file, PUBLISHED)
     held, card = read_weights(Path(file)), own_card(Path(file))
     side = resolution or _side(held)
+    if model is not None and named(model):
+        return called(model, width, resolution, dialect)
     if model is not None:
         return find(model, width, side, class_count(held) or 1000, dialect)
     if card:

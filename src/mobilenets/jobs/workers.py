@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
+from mobilenets.base.console import NO_BARS
 from mobilenets.base.errors import Interrupted, UsageError
 from mobilenets.nas.trial import Done, Evaluator, Job, evaluated
 
@@ -177,15 +178,21 @@ def _unpacked(evaluate: bytes) -> Evaluator:
 
 def _work(pipe: Connection, evaluate: bytes, threads: int) -> None:
     """What a worker does as long as its driver lives."""
-    for one in (signal.SIGINT, signal.SIGTERM):  # when to end, the driver decides
-        signal.signal(one, signal.SIG_IGN)
-    if hasattr(os, "setpgrp"):  # Ctrl-C reaches a whole group, and trainings have handlers of their own
-        os.setpgrp()
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    obey()
     _limit_torch(threads)
     with suppress(EOFError, OSError, Interrupted):  # an interrupted trial has no result
         while True:
             pipe.send(evaluated_here(evaluate, pipe.recv()))
+
+
+def obey() -> None:
+    """Have this process end when its driver wants it to or is gone, and leave the terminal to that."""
+    for one in (signal.SIGINT, signal.SIGTERM):  # when to end, the driver decides
+        signal.signal(one, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):  # Ctrl-C reaches a whole group, and trainings have handlers of their own
+        os.setpgrp()
+    os.environ[NO_BARS] = "1"
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:

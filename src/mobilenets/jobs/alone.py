@@ -1,0 +1,45 @@
+"""One process at a time in a run folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mobilenets.base.console import is_first, say
+from mobilenets.base.errors import StorageError, UsageError
+from mobilenets.base.run import Run
+
+
+def check_out(out: Path, data: str | Path) -> None:
+    """Raise UsageError for a run folder among the images, which would be taken for some of them."""
+    if Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+        raise UsageError(f"the run folder {out} lies among the images of {data}; give another --out")
+
+
+@contextmanager
+def alone(run: Run, *, wait: bool = False) -> Iterator[Run]:
+    """The run, in which no other process is within such a block: they would take each other's files for
+    theirs. What the processes of one training (`torchrun`) do, they do together.
+
+    Raises UsageError where another one is there, unless this one is to `wait`; StorageError.
+    """
+    from filelock import FileLock, Timeout
+
+    if not is_first():
+        yield run
+        return
+    lock = FileLock(run.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise UsageError(
+                f"another process is at work in {run.folder}; wait until it ends, or use another --out"
+            ) from None
+        say(f"waiting for another process in {run.folder}")
+        lock.acquire()
+    except OSError as error:
+        raise StorageError(f"{run.folder} cannot be locked ({error.strerror}); use another --out") from error
+    try:
+        yield run
+    finally:
+        lock.release()
