@@ -135,6 +135,7 @@ def test_bad_settings_are_refused(assignment):
 def test_the_config_of_an_adaptation_makes_it_again(tmp_path, monkeypatch):
     from mobilenets.jobs import adapt as job
 
+    monkeypatch.chdir(tmp_path)
     kept = {}
     monkeypatch.setattr(job, "open_run", lambda folder, asked: kept.update(asked) or Run(folder))
     monkeypatch.setattr(job, "source", lambda model, data: (model, Material("photos", "classify", None, 0)))

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import IGNORED, UNKNOWN, Shape
+from mobilenets.data.doctor import examine
 from mobilenets.data.findings import errors, told
 from mobilenets.data.images import Facts
 from mobilenets.data.listing import LayoutError
@@ -404,6 +405,7 @@ def test_masks_of_nothing_and_255_are_refused(tmp_path):
     with pytest.raises(LayoutError, match=r"show no class but 'background'; .*255 means no class") as caught:
         load_dataset(root, task="segment")
     assert "\n" not in str(caught.value)
+    assert ("one-class", "error") in [(one.id, one.level) for one in examine(root, "segment")]
 
 
 def test_another_mask_is_another_fingerprint(tmp_path):

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
 from mobilenets.base.errors import UsageError
 from mobilenets.base.run import Run
-from mobilenets.jobs.alone import alone
+from mobilenets.jobs.alone import alone, check_out
 
 HOLD = """
 import sys, time
@@ -39,6 +40,28 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
     for _ in range(2):
         with alone(Run(tmp_path)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("split", "out", "refused"),
+    [
+        (False, "runs/fit", True),
+        (False, "cat/fit", True),
+        (False, ".runs/fit", False),
+        (False, "../fit", False),
+        (True, "runs/fit", False),
+        (True, "train/fit", True),
+    ],
+)
+def test_run_folders_among_the_images(tmp_path, split, out, refused):
+    data = tmp_path / "photos"
+    for folder in ("train/cat", "val/cat") if split else ("cat", "dog"):
+        (data / folder).mkdir(parents=True)
+    with pytest.raises(UsageError, match="lies among the images") if refused else nullcontext():
+        check_out(data / out, data)
+    (data / out).mkdir(parents=True, exist_ok=True)
+    (data / out / "config.yaml").touch()
+    check_out(data / out, data)  # it began before, and its data are known
 
 
 def test_one_that_waits_goes_in_when_the_first_leaves(tmp_path, capsys):

@@ -81,8 +81,8 @@ def test_a_verified_run_is_not_trained_again_and_a_lost_file_is_made_again(fitte
 
 def test_a_run_among_the_images_is_refused(shapes):
     with pytest.raises(UsageError, match=r"lies among the images of .*; give another --out"):
-        fit(shapes, budget="50ms", out=shapes / "runs/fit")
-    assert not (shapes / "runs").exists()
+        fit(shapes, budget="50ms", out=shapes / "train/runs/fit")
+    assert not (shapes / "train/runs").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused(fitted, shapes):

@@ -226,6 +226,13 @@ def test_candidates_without_published_accuracy_are_drawn_by_macs(tmp_path):
     assert "multiply-accumulates, millions" in opened(run).text
 
 
+@pytest.mark.parametrize(("ms", "words"), [(1500, "meets 1500 ms"), (12.34, "meets 12.34 ms")])
+def test_a_budget_is_told_as_it_was_given(tmp_path, ms, words):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    edited(run.result, budget_ms=ms)
+    assert words in opened(run).text
+
+
 def test_what_is_amiss_with_the_data_is_told(tmp_path):
     run = fit_folder(tmp_path / "run", ["cat", "dog"])
     one = {"id": "unannotated", "level": "warning", "message": "has no mask", "fix": "annotate it"}

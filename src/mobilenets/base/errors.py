@@ -49,7 +49,7 @@ class UnknownName(UsageError):
         """Build the line from the kind of thing, what was given and what exists."""
         options = sorted(known)
         near = get_close_matches(name, options, n=3, cutoff=0.5)
-        more = f" and {len(options) - MOST} more (see --help)" if len(options) > MOST else ""
+        more = f" and {len(options) - MOST} more" if len(options) > MOST else ""
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(options[:MOST])}{more}"
         super().__init__(f"no {kind} {name!r}; {hint}")
 

@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -155,8 +155,11 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
         raise RunError(f"{run.folder} is a file; give a folder for the run")
     else:
         write_text(run.config, text)
-    if not (env := run.folder / "env.json").exists():
-        write_json(env, environment())
+    env, now = run.folder / "env.json", environment()
+    with suppress(RunError):  # a broken one is written anew
+        if read(env, {}) == now:
+            return run
+    write_json(env, now)
     return run
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mobilenets.cli.models import Measure
-from mobilenets.cli.options import Dialect, Resolution, Width
+from mobilenets.cli.options import Dialect, Width
 from mobilenets.cli.output import millions, number, percent, table
 
 
@@ -13,7 +13,12 @@ def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A network; see `mobilenets models`.")],
     *,
     width: Width = None,
-    resolution: Resolution = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS", help="Side of the input; if not given 224, of a detector or segmenter its own."
+        ),
+    ] = None,
     dialect: Dialect = None,
     ops: Annotated[bool, typer.Option(help="Every operation, with its shapes and costs.")] = True,
     measure: Measure = None,

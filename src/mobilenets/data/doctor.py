@@ -15,7 +15,7 @@ from mobilenets.data.formats import faults, read_listing
 from mobilenets.data.images import FORMATS, GRID, has_image_suffix, inspect_all
 from mobilenets.data.listing import ALL, LayoutError, Listing, relative
 from mobilenets.data.near import Embed, near_duplicates
-from mobilenets.data.survey import Row, survey, unusable
+from mobilenets.data.survey import Row, check_classes, survey, unusable
 
 TINY = 32  # pixels of the shorter side: that of CIFAR-10, about the least that shows a thing
 HUGE = 50_000_000  # pixels: most of a second to decode, every epoch
@@ -47,6 +47,7 @@ def examine(source: Path, task: str | None = None, embed: Embed | None = None) -
         task = checked_task(task) if task else guess(source)
         if task in ANNOTATED:
             listing, rows, findings, *_ = survey(task, source)
+            findings += list(_of_classes(listing)) if task == "segment" else []
         else:
             listing = read_listing(source)
             rows = _decoded(listing)
@@ -82,6 +83,14 @@ def _decoded(listing: Listing) -> list[Row]:
         Row(relative(listing, facts.path), split, sample.label, facts)
         for (split, sample), facts in zip(places, seen, strict=True)
     ]
+
+
+def _of_classes(listing: Listing) -> Iterator[Finding]:
+    """Masks in which nothing can be told apart."""
+    try:
+        check_classes(listing)
+    except LayoutError as error:
+        yield Finding("one-class", "error", "", error.problem, error.fix)
 
 
 def _of_file(row: Row) -> Iterator[Finding]:

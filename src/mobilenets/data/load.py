@@ -12,7 +12,7 @@ from mobilenets.data.images import has_image_suffix, inspect_all
 from mobilenets.data.listing import ALL, Listing, refuse_other, relative, walk
 from mobilenets.data.signs import signs
 from mobilenets.data.split import split_listing
-from mobilenets.data.survey import survey, unusable
+from mobilenets.data.survey import check_classes, survey, unusable
 
 LIMIT = 0.05  # a larger share of unreadable files is an accident to look into, not a blemish
 
@@ -60,6 +60,8 @@ def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:
     seen = survey(task, source)
     findings = ranked(finding for finding in seen.findings if finding.level != "note")
     _bear(source, findings, seen.lost, seen.total)
+    if task == "segment":
+        check_classes(seen.listing)
     return seen.listing, findings
 
 

@@ -62,11 +62,10 @@ def survey(task: str, source: Path) -> Survey:
         fix = "list at least two, background too"
         raise LayoutError(f"{source} has the one class {listing.labels[0]!r}", fix)
     seen = _surveyed(listing, partial(settle_mask, classes=len(listing.labels)))
-    _check_classes(seen.listing)
     return seen._replace(findings=list(_folded(seen.findings)))
 
 
-def _check_classes(listing: Listing[MaskedSample]) -> None:
+def check_classes(listing: Listing[MaskedSample]) -> None:
     """Raise LayoutError for masks that show no two classes: there is nothing to tell apart."""
     shown_there = {label for samples in listing.files.values() for one in samples for label in one.classes}
     if len(shown_there) < 2:

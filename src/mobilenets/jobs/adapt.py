@@ -99,7 +99,7 @@ def adapt(
             run, weights, material, goal, target, search,
             table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,
         )  # fmt: skip
-        return _finish(run, dataset, goal, target)
+        return _finish(run, dataset, target)
 
 
 class FitsError(UsageError):
@@ -212,15 +212,14 @@ def _long_tuning(
     training.train(network, dataset, card, override(chosen, **{"seed": seed, **(given or {})}), run, teacher)
 
 
-def _finish(run: Run, dataset: "Dataset", goal: Goal, target: str) -> dict[str, Any]:
+def _finish(run: Run, dataset: "Dataset", target: str) -> dict[str, Any]:
     """Export, verify, report; what a program wants to know."""
     from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
     adapted = read(run.adaptation)
-    if not verified(run):
-        reached = None if goal.timed else adapted["reached"]
-        limit = Limit(adapted["budget"], adapted["unit"], reached, Rules().tolerance)
+    if not verified(run, "budget"):
+        limit = Limit(adapted["budget"], adapted["unit"], adapted["reached"], Rules().tolerance)
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, parse_target(target), limit))
     with marked(run, "report"):

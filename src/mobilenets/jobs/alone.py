@@ -10,8 +10,14 @@ from mobilenets.base.run import Run
 
 
 def check_out(out: Path, data: str | Path) -> None:
-    """Raise UsageError for a run folder among the images, which would be taken for some of them."""
-    if Path(data).is_dir() and out.resolve().is_relative_to(Path(data).resolve()):
+    """Raise UsageError for a new run folder among the images, which would be taken for some of them."""
+    from mobilenets.data.listing import is_visible, split_folders
+
+    root, place = Path(data).resolve(), out.resolve()
+    if not root.is_dir() or not place.is_relative_to(root) or Run(out).config.exists():
+        return
+    read = list(split_folders(root).values()) or [root]
+    if all(map(is_visible, place.relative_to(root).parts)) and any(map(place.is_relative_to, read)):
         raise UsageError(f"the run folder {out} lies among the images of {data}; give another --out")
 
 
@@ -29,14 +35,15 @@ def alone(run: Run, *, wait: bool = False) -> Iterator[Run]:
         return
     lock = FileLock(run.folder / ".lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            raise UsageError(
-                f"another process is at work in {run.folder}; wait until it ends, or use another --out"
-            ) from None
-        say(f"waiting for another process in {run.folder}")
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise UsageError(
+                    f"another process is at work in {run.folder}; wait until it ends, or use another --out"
+                ) from None
+            say(f"waiting for another process in {run.folder}")
+            lock.acquire()
     except OSError as error:
         raise StorageError(f"{run.folder} cannot be locked ({error.strerror}); use another --out") from error
     try:

@@ -87,10 +87,11 @@ def image_files(images: Iterable[str | Path], but: Path | None = None) -> list[P
         place = Path(image)
         if place.is_dir():
             try:
-                there = sorted(path for path in walk(place) if path.is_file() and has_image_suffix(path))
-                found = [path for path in there if not (but and path.resolve().is_relative_to(but.resolve()))]
+                found = sorted(path for path in walk(place) if path.is_file() and has_image_suffix(path))
             except OSError as error:
                 raise DataError(f"{place} cannot be listed: {error.strerror}") from error
+            if but and but.resolve() != place.resolve() and but.resolve().is_relative_to(place.resolve()):
+                found = [path for path in found if not path.resolve().is_relative_to(but.resolve())]
             if not found:
                 raise DataError(f"{place} holds no image ({', '.join(SUFFIXES)})")
             paths += found

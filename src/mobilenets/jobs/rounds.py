@@ -164,7 +164,12 @@ def rounds(folder: Path, trial: Trial, workers: int) -> Iterator[Rounds]:
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_share_cores, initargs=(workers,)) as pool:
-        yield Rounds(folder, trial, pool)
+        try:
+            yield Rounds(folder, trial, pool)
+        except BaseException:
+            for process in (pool._processes or {}).values():  # noqa: SLF001 - it would wait for what they do
+                process.kill()
+            raise
 
 
 def judged(network: "Network", card: Card, dataset: "Dataset") -> tuple[float, float]:
@@ -298,9 +303,11 @@ def forget() -> None:
 
 def _share_cores(workers: int) -> None:
     """Have one of several processes end with its driver, and give it its part of the cores."""
+    import signal
+
     import torch
 
     from mobilenets.jobs.workers import obey
 
-    obey()
+    obey(signal.SIGINT)
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))

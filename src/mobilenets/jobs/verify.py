@@ -42,10 +42,14 @@ class Limit:
         }
 
 
-def verified(run: Run) -> bool:
-    """Whether the run has come to its end: weights, a result and the file that this tells of."""
-    name = read(run.result, {}).get("artifact")
-    return run.weights.is_file() and bool(name) and (run.folder / name).is_file()
+def verified(run: Run, needed: str = "artifact") -> bool:
+    """Whether the run has come to its end: weights, a result, and the file that it tells of.
+
+    The result must hold what is `needed`: older ones did not say the budget.
+    """
+    result = read(run.result, {})
+    name = result.get("artifact")
+    return run.weights.is_file() and needed in result and bool(name) and (run.folder / name).is_file()
 
 
 def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict[str, Any]:

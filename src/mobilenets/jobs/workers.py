@@ -178,16 +178,16 @@ def _unpacked(evaluate: bytes) -> Evaluator:
 
 def _work(pipe: Connection, evaluate: bytes, threads: int) -> None:
     """What a worker does as long as its driver lives."""
-    obey()
+    obey(signal.SIGINT, signal.SIGTERM)  # when to end, the driver decides
     _limit_torch(threads)
     with suppress(EOFError, OSError, Interrupted):  # an interrupted trial has no result
         while True:
             pipe.send(evaluated_here(evaluate, pipe.recv()))
 
 
-def obey() -> None:
-    """Have this process end when its driver wants it to or is gone, and leave the terminal to that."""
-    for one in (signal.SIGINT, signal.SIGTERM):  # when to end, the driver decides
+def obey(*ignored: signal.Signals) -> None:
+    """Have this process end when its driver is gone, ignore some signals, and leave the terminal alone."""
+    for one in ignored:
         signal.signal(one, signal.SIG_IGN)
     if hasattr(os, "setpgrp"):  # Ctrl-C reaches a whole group, and trainings have handlers of their own
         os.setpgrp()

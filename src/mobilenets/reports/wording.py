@@ -36,7 +36,9 @@ def count(value: float | None) -> str:
 
 def amount(value: float) -> str:
     """A cost without its unit: milliseconds as they are, counts in millions."""
-    return f"{value:.3g}" if value < 1e4 else f"{value / 1e6:.3g} M"
+    if value < 1e3:
+        return f"{value:.3g}"
+    return f"{value:.0f}" if value < 1e4 else f"{value / 1e6:.3g} M"
 
 
 def millions(value: float | None) -> str:
@@ -82,7 +84,9 @@ def verdict(facts: Facts) -> tuple[str, str]:
 def allowed(facts: Facts) -> str:
     """The budget."""
     limit = facts.limit
-    return NOTHING if limit is None else f"{amount(limit.amount)} {limit.unit}"
+    if limit is None:
+        return NOTHING
+    return f"{limit.amount:g} {limit.unit}" if limit.amount < 1e4 else f"{amount(limit.amount)} {limit.unit}"
 
 
 def certainty(facts: Facts) -> str:
