@@ -233,6 +233,14 @@ def test_a_budget_is_told_as_it_was_given(tmp_path, ms, words):
     assert words in opened(run).text
 
 
+def test_a_network_that_was_found_has_no_width_of_the_zoo(tmp_path):
+    run = fit_folder(tmp_path / "run", ["cat", "dog"])
+    run.candidates.unlink()
+    for verb, words in (("train", "mobilenet_v2 ×0.5 at 96"), ("search", "mobilenet_v2 at 96")):
+        run.config.write_text(f"verb: {verb}\nwidth: 0.5\n")
+        assert words in opened(run).text
+
+
 def test_what_is_amiss_with_the_data_is_told(tmp_path):
     run = fit_folder(tmp_path / "run", ["cat", "dog"])
     one = {"id": "unannotated", "level": "warning", "message": "has no mask", "fix": "annotate it"}

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from mobilenets.arch.card import Card
+from mobilenets.arch.heads import embedder
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import Interrupted, UsageError
@@ -110,7 +111,8 @@ def test_small_networks_learn(blots, sandwich, tmp_path):
 
 def test_other_tasks_are_refused(blots, sandwich, tmp_path):
     shared, card = begun(sandwich)
+    other = replace(card, task="embed", arch=embedder(card.arch), labels=())
     with pytest.raises(
         UsageError, match="between classifiers only, the task is embed; use --evaluator short"
     ):
-        train_shared(shared, sandwich, blots, replace(card, task="embed"), SHORT, Run(tmp_path))
+        train_shared(shared, sandwich, blots, other, SHORT, Run(tmp_path))

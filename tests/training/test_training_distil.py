@@ -285,6 +285,7 @@ def test_killed_with_a_teacher_it_ends_as_if_never_killed(blobs, tmp_path, serve
     while not run.last.exists() or checkpoint.read(run.last)[1]["progress"]["step"] < 2:
         assert time.monotonic() < end
         time.sleep(0.002)
+    assert pid > 1
     os.kill(pid, signal.SIGKILL)
     assert status() == -signal.SIGKILL
     assert len(checkpoint.read(run.last)[1]["progress"]["history"]) < 2

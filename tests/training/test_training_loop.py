@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -123,13 +124,34 @@ def test_other_ways_to_train_run_too(blobs, tmp_path, settings):
 
 
 @pytest.fixture(scope="module")
-def straight(server, blobs, tmp_path_factory):
-    """How the busy training ends when nothing breaks it."""
+def unbroken(server, blobs, tmp_path_factory):
+    """How the busy training ends when nothing breaks it, and how many seconds that takes."""
     run = Run(tmp_path_factory.mktemp("straight"))
     begin, status = server
     begin(blobs, run, BUSY)
+    wait_for_newer(run.metrics, 0)
+    begun = time.monotonic()
     assert status() == 0
-    return outcome(run)
+    return outcome(run), time.monotonic() - begun
+
+
+@pytest.fixture(scope="module")
+def straight(unbroken):
+    """How it ends."""
+    return unbroken[0]
+
+
+@pytest.fixture(scope="module")
+def lasts(unbroken):
+    """The seconds from its first step on."""
+    return unbroken[1]
+
+
+def hit(pid, sent):
+    """Send a signal to a process, which may be gone by now."""
+    assert pid > 1, f"{pid} is no training"
+    with suppress(ProcessLookupError):
+        os.kill(pid, sent)
 
 
 def age(path):
@@ -145,16 +167,17 @@ def wait_for_newer(path, than):
         time.sleep(0.002)
 
 
-def killed_until_done(root, run, kills, chance, begin, status):
+def killed_until_done(root, run, kills, lasts, begin, status):
     """Train in pieces: `kills` times killed after a random time, then to the end. How often it was hit."""
+    chance = random.Random(kills)
     hits = 0
     for left in range(kills, -1, -1):
         written = age(run.metrics)
         pid = begin(root, run, BUSY)
         if left:
             wait_for_newer(run.metrics, written)  # written anew right before the first step
-            time.sleep(chance.uniform(0, 0.4))
-            os.kill(pid, signal.SIGKILL)
+            time.sleep(chance.uniform(0, 0.8 * lasts))
+            hit(pid, signal.SIGKILL)
         ended = status()
         assert ended in ((0, -signal.SIGKILL) if left else (0,))
         hits += ended == -signal.SIGKILL
@@ -166,23 +189,23 @@ def killed_until_done(root, run, kills, chance, begin, status):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_any_instant_it_ends_as_if_never_killed(blobs, tmp_path, server, straight, kills):
+def test_killed_at_any_instant_it_ends_as_if_never_killed(blobs, tmp_path, server, straight, lasts, kills):
     broken = Run(tmp_path)
-    assert killed_until_done(blobs, broken, kills, random.Random(kills), *server) > 0
+    assert killed_until_done(blobs, broken, kills, lasts, *server) > 0
     assert outcome(broken) == straight
     assert len(list(csv.DictReader(broken.metrics.open()))) == BUSY["epochs"]
     assert all(len(values) == BUSY["epochs"] for values in events(broken).values())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
-def test_a_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, server, straight):
+def test_a_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, server, straight, lasts):
     begin, status = server
     run, rare = Run(tmp_path), BUSY | {"checkpoint_seconds": 1000.0}
     written = age(run.metrics)
     pid = begin(blobs, run, rare)
     wait_for_newer(run.metrics, written)
-    time.sleep(0.3)
-    os.kill(pid, signal.SIGTERM)
+    time.sleep(0.3 * lasts)
+    hit(pid, signal.SIGTERM)
     assert status() == 1
     _, facts = checkpoint.read(run.last)
     assert facts["progress"]["step"] + len(facts["progress"]["history"]) > 0

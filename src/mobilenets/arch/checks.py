@@ -70,7 +70,7 @@ def shapes(anchors: Any, maps: int) -> None:
     if len(anchors) != maps or not all(anchors):
         raise ArchError(f"anchors must have boxes for each of {maps} maps, got {shown(anchors)}")
     for index, sizes in enumerate(anchors):
-        for size in sizes:
+        for size in sizes if isinstance(sizes, tuple) else (sizes,):
             sound = isinstance(size, tuple) and len(size) == 2 and all(_is_share(side) for side in size)
             if not sound:
                 raise ArchError(

@@ -113,7 +113,7 @@ def network(facts: Facts) -> str:
         return facts.config.get("model") or NOTHING
     chosen = next((one for one in facts.choice.get("candidates", []) if one.get("chosen")), None)
     width = chosen["width"] if chosen else facts.config.get("width")
-    if facts.ways.get("kept", "fits") != "fits":
+    if facts.ways.get("kept", "fits") != "fits" or facts.config.get("verb") in ("adapt", "search"):
         width = None  # it was made from another one
     at = f" at {facts.arch.resolution} pixels"
     return f"{facts.arch.name}{f' ×{width:g}' if width else ''}{at}"
