@@ -137,3 +137,8 @@ def test_pieces_that_cannot_be_are_refused(change, line):
 def test_numbers_that_mean_nothing_are_refused(given):
     with pytest.raises(ArchError, match="must be an integer from 1"):
         Piece(**{"side": 8, "cin": 8, "cout": 8, **given})
+
+
+def test_a_detector_on_large_images_is_more_rows_than_any_layer_has_channels():
+    arch = with_head(find("mobilenet_v2", resolution=1024), "detect", 90)
+    assert max(piece.cin for piece in pieces(arch)) > 1_000_000

@@ -90,6 +90,7 @@ def test_every_trial_is_written_down_as_the_network_it_was(searched):
     assert [path.name for path in (out / "trials").glob("*")] == ["curves"]  # the weights are of no use
 
 
+@pytest.mark.slow
 def test_it_begins_at_the_network_that_the_space_is_laid_around(shapes, tmp_path):
     """V2's own design is in the space of V2; where it does not fit, it is not tried."""
     asked = ASKED | {"space": "mnasnet", "model": "mobilenet_v2", "width": 0.35, "trials": 1, "beside": "",
@@ -168,6 +169,7 @@ def test_networks_that_cannot_carry_a_head_are_passed_over(name, task):
     assert any(one < inf for one in drawn)
 
 
+@pytest.mark.slow
 def test_more_trials_go_on_where_the_search_was(searched, shapes, tmp_path, capsys):
     """The first trials of a longer search are those of a shorter one; only the rest is tried."""
     out = tmp_path / "run"
@@ -189,6 +191,7 @@ def test_more_trials_go_on_where_the_search_was(searched, shapes, tmp_path, caps
     assert load_model(Run(out).weights)[0].arch == best
 
 
+@pytest.mark.slow
 def test_leaders_are_tried_again_and_count_by_all_their_trials(shapes, tmp_path):
     out = tmp_path / "run"
     asked = ASKED | {"trials": 6, "confirm": True, "beside": "", "finalists": 1, "strategy": "bayes"}
@@ -204,6 +207,7 @@ def test_leaders_are_tried_again_and_count_by_all_their_trials(shapes, tmp_path)
         assert one["quality"] == pytest.approx(sum(own) / len(own))
 
 
+@pytest.mark.slow
 def test_a_space_of_ones_own_comes_from_a_file(shapes, tmp_path):
     code = tmp_path / "mine.py"
     code.write_text(

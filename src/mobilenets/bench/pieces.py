@@ -29,6 +29,7 @@ SIZES = {
     "softmax": 1,
     "rows": 1,
 }  # how many each has
+ENTRIES, MOST_ENTRIES = ("rows", "concat", "activation"), 10**9  # kinds that may count entries, not channels
 FUSED = ("none", "relu", "relu6")  # runtimes clamp while they write the output, at no cost
 
 
@@ -67,7 +68,14 @@ class Piece:
     def __post_init__(self) -> None:
         """Refuse what cannot be. Raises ArchError."""
         one_of("kind", self.kind, KINDS)
-        geometry(self.kernel, self.stride, cin=self.cin, cout=self.cout, side=self.side)
+        geometry(self.kernel, self.stride, side=self.side)
+        for name, number in (("cin", self.cin), ("cout", self.cout)):
+            if self.kind not in ENTRIES:
+                positive(**{name: number})
+            elif type(number) is not int or not 1 <= number <= MOST_ENTRIES:
+                raise ArchError(
+                    f"{name} must be an integer from 1 to {MOST_ENTRIES} here, got {shown(number)}"
+                )
         positive(dilation=self.dilation)
         if self.kind != "depthwise":
             positive(groups=self.groups)
