@@ -44,12 +44,18 @@ def test_a_timing_is_what_it_took_on_stated_terms():
 
 @pytest.mark.parametrize(
     ("settings", "runs"),
-    [({"seconds": 0, "min_runs": 7}, 7), ({"seconds": 60, "max_runs": 30, "min_runs": 5}, 30)],
+    [({"seconds": 0, "min_runs": 7}, 7), ({"seconds": 60, "rounds": 5}, 5)],
 )
-def test_the_number_of_runs_is_bounded(settings, runs):
+def test_so_many_runs_and_no_more(settings, runs):
     session = Sleeper(0)
-    assert measure(session, warmup=4, **settings).runs == runs
+    assert measure_interleaved({"": session}, warmup=4, **settings)[""].runs == runs
     assert len(session.log) == runs + 4
+
+
+def test_it_takes_as_long_as_it_was_told():
+    session, begun = Sleeper(0), time.monotonic()
+    assert measure(session, seconds=0.3).runs > 2000
+    assert 0.3 <= time.monotonic() - begun < 3
 
 
 def test_interleaved_sessions_take_turns_in_changing_order():

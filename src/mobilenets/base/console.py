@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+NO_BARS = "MOBILENETS_NO_BARS"  # in the environment of processes that work for another one
 
 
 def is_first() -> bool:
     """Whether this process speaks for all of those that `torchrun` started; true without it."""
     return os.environ.get("RANK", "0") == "0"
-
-
-NO_BARS = "MOBILENETS_NO_BARS"  # in the environment of processes that work for another one
 
 
 def say(message: str) -> None:

@@ -76,6 +76,12 @@ class Sustained:
         }
 
 
+def check_minutes(minutes: float) -> None:
+    """Raise UsageError for a time that is none."""
+    if not 0 < minutes <= LONGEST:
+        raise UsageError(f"minutes must be more than 0 and at most {LONGEST:g}, got {minutes}")
+
+
 def sustained(session: Session | OnDevice, minutes: float, slices: int = SLICES) -> Sustained:
     """One inference after another for so many minutes, told in slices of equal time.
 
@@ -83,8 +89,7 @@ def sustained(session: Session | OnDevice, minutes: float, slices: int = SLICES)
     A device that is lost on the way ends it with the slices so far; raises DeviceError when there is none,
     UsageError for a time that is none.
     """
-    if not 0 < minutes <= LONGEST:
-        raise UsageError(f"minutes must be more than 0 and at most {LONGEST:g}, got {minutes}")
+    check_minutes(minutes)
     if isinstance(session, OnDevice):
         return _on_device(session, 60 * minutes / slices, slices)
     return _here(session, 60 * minutes / slices, slices)

@@ -1,7 +1,9 @@
 """Latency at batch 1, one inference after another, on this machine or another device."""
 
+import math
 import time
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from mobilenets.bench.record import Timing, timing_of
 from mobilenets.runtimes import OnDevice, Session, Target, connect, open_session
 
 WARMUP = 10
-MIN_RUNS, MAX_RUNS = 20, 1_000_000
+MIN_RUNS = 20
 
 
 def measure(
@@ -23,16 +25,13 @@ def measure(
     seconds: float = 1.0,
     warmup: int = WARMUP,
     min_runs: int = MIN_RUNS,
-    max_runs: int = MAX_RUNS,
 ) -> Timing:
     """Time one inference after another for about `seconds`.
 
-    At least `min_runs` and at most `max_runs` count, after `warmup` that do not.
+    At least `min_runs` count, after `warmup` that do not.
     Raises UsageError for settings that measure nothing, DeviceError when a device is lost.
     """
-    timings = measure_interleaved(
-        {"": session}, seconds=seconds, warmup=warmup, min_runs=min_runs, max_runs=max_runs
-    )
+    timings = measure_interleaved({"": session}, seconds=seconds, warmup=warmup, min_runs=min_runs)
     return timings[""]
 
 
@@ -43,20 +42,19 @@ def measure_interleaved(
     seconds: float = 1.0,
     warmup: int = WARMUP,
     min_runs: int = MIN_RUNS,
-    max_runs: int = MAX_RUNS,
 ) -> dict[str, Timing]:
     """Time several sessions in turns, each once per round and every other round in the opposite order.
 
     So a machine that drifts treats all alike, and run i of one pairs with run i of another. Without `rounds`
-    it goes on for about `seconds` per session, within `min_runs` and `max_runs`. On another device a round is
-    a lap of its program, and `max_runs` does not count (`bench.laps`).
+    it goes on for about `seconds` per session, `min_runs` at least. On another device a round is a lap of its
+    program (`bench.laps`).
     Raises UsageError for settings that measure nothing, DeviceError when a device is lost.
     """
-    least, most = (rounds, rounds) if rounds is not None else (min_runs, max_runs)
-    if not sessions or not 1 <= least <= most or warmup < 0 or not seconds >= 0:
+    least = min_runs if rounds is None else rounds
+    if not sessions or least < 1 or warmup < 0 or not 0 <= seconds < math.inf:
         raise UsageError(
-            f"nothing can be measured with {len(sessions)} sessions, {least} to {most} runs, "
-            f"{warmup} runs of warm-up and {seconds} seconds; all but the warm-up must be above 0"
+            f"nothing can be measured with {len(sessions)} sessions, {least} runs, {warmup} runs of warm-up "
+            f"and {seconds} seconds; all but the warm-up must be above 0"
         )
     far = {name: session for name, session in sessions.items() if isinstance(session, OnDevice)}
     near = {name: session for name, session in sessions.items() if not isinstance(session, OnDevice)}
@@ -64,7 +62,7 @@ def measure_interleaved(
         raise UsageError("files on this machine and on another device cannot take turns; measure them apart")
     if far:
         return in_laps(far, rounds or LAPS, seconds=seconds, warmup=warmup, min_runs=least)
-    return _in_runs(near, least, most, seconds, warmup)
+    return _in_runs(near, least, 0.0 if rounds else seconds, warmup)
 
 
 def measure_files(
@@ -105,17 +103,15 @@ def environment(session: Session) -> dict[str, Any]:
     return {"cpu": cpu_name(), "versions": session.versions()}
 
 
-def _in_runs(
-    sessions: Mapping[str, Session], least: int, most: int, seconds: float, warmup: int
-) -> dict[str, Timing]:
-    """Single runs on this machine, in turns."""
+def _in_runs(sessions: Mapping[str, Session], least: int, seconds: float, warmup: int) -> dict[str, Timing]:
+    """Single runs on this machine, in turns: so many at least, and for so long."""
     for session in sessions.values():
         for _ in range(warmup):
             session.invoke()
     runs: dict[str, list[float]] = {name: [] for name in sessions}
     deadline = time.perf_counter() + seconds * len(sessions)
     names = list(sessions)
-    for done in range(most):
+    for done in count():
         if done >= least and time.perf_counter() >= deadline:
             break
         for name in names if done % 2 == 0 else reversed(names):

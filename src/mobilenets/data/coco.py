@@ -115,6 +115,7 @@ def read(path: Path, split: str) -> Document:
         _add_image(document, item)
     for item in lists["annotations"]:
         _add_annotation(document, item)
+    document.findings[:] = dict.fromkeys(document.findings)  # an image is missing once, whatever was on it
     return document
 
 
@@ -149,9 +150,7 @@ def _add_annotation(document: Document, item: dict[str, Any]) -> None:
     entry = document.images.get(key) if isinstance(key, int | str) else None
     if entry is None:
         where = document.path.name
-        finding = missing_image(where, f"image_id {quoted(key)}")
-        if finding not in document.findings:  # one for the image, however many annotations it had
-            document.findings.append(finding)
+        document.findings.append(missing_image(where, f"image_id {quoted(key)}"))
     else:
         entry.annotations.append(item)
 

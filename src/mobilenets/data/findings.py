@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from mobilenets.base.console import say
+
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
@@ -29,8 +31,14 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (LEVELS.index(finding.level), finding.id, finding.file))
 
 
+def tell(findings: Iterable[Finding]) -> None:
+    """Say on stderr what is amiss with data."""
+    for line in told(findings):
+        say(line)
+
+
 def told(findings: Iterable[Finding]) -> Iterator[str]:
-    """What a command says of its data: each file that is left out, then a line for each kind of warning."""
+    """What a person should know of data: each file that is left out, then a line for each kind of warning."""
     kinds: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.level == "error":

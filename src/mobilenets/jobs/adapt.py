@@ -21,8 +21,9 @@ from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, forget, judg
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
 from mobilenets.jobs.subject import finished, run_of
 from mobilenets.jobs.teacher import guidance, opened
-from mobilenets.jobs.verify import Limit, verified, verify
+from mobilenets.jobs.verify import verified, verify
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
+from mobilenets.reports.facts import Limit
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -218,10 +219,11 @@ def _finish(run: Run, dataset: "Dataset", target: str) -> dict[str, Any]:
     from mobilenets.runtimes import parse_target
 
     adapted = read(run.adaptation)
-    if not verified(run, "budget"):
-        limit = Limit(adapted["budget"], adapted["unit"], adapted["reached"], Rules().tolerance)
+    if not verified(run):
+        limit = Limit(adapted["budget"], adapted["unit"], adapted["reached"])
         with marked(run, "verify"):
-            write_json(run.result, verify(run, dataset, parse_target(target), limit))
+            found = verify(run, dataset, parse_target(target), limit, Rules().tolerance)
+            write_json(run.result, found)
     with marked(run, "report"):
         write_report(run)
     result = read(run.result)

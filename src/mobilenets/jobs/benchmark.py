@@ -110,7 +110,7 @@ def _timed(sessions: Mapping[str, "Session"], seconds: float) -> tuple[dict[str,
 
 def _check(names: list[str], seconds: float | None, minutes: float | None) -> None:
     """Raise UsageError for what measures nothing."""
-    from mobilenets.bench.sustained import LONGEST
+    from mobilenets.bench.sustained import check_minutes
 
     if not names:
         raise UsageError("no models were given; name runs, files or networks")
@@ -118,8 +118,8 @@ def _check(names: list[str], seconds: float | None, minutes: float | None) -> No
         raise UsageError(f"seconds {seconds:g} and minutes {minutes:g} are two ways to measure; give one")
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError(f"seconds must be more than 0, got {seconds}")
-    if minutes is not None and not 0 < minutes <= LONGEST:
-        raise UsageError(f"minutes must be more than 0 and at most {LONGEST:g}, got {minutes}")
+    if minutes is not None:
+        check_minutes(minutes)
     if minutes is not None and len(set(names)) > 1:
         raise UsageError(
             f"minutes without pause are for one model, for the heat of one slows the next; got {len(names)}"

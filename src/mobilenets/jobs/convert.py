@@ -12,8 +12,7 @@ def convert(data: str | Path, *, to: str, out: str | Path, task: str | None = No
     Raises DataError when the data set does not serve or `out` holds something, UnknownName for a layout or
     task, StorageError when the disk refuses.
     """
-    from mobilenets.base.console import say
-    from mobilenets.data.findings import errors, told
+    from mobilenets.data.findings import errors, tell
     from mobilenets.data.load import find_source, read_annotated
     from mobilenets.data.writing import losses, task_for, write, writer_of
 
@@ -21,8 +20,7 @@ def convert(data: str | Path, *, to: str, out: str | Path, task: str | None = No
     task = task_for(source, to, task)
     writer_of(task, to)
     listing, findings = read_annotated(source, task)
-    for line in told(findings):
-        say(line)
+    tell(findings)
     write(listing, task, to, Path(out))
     return {
         "data": str(source),

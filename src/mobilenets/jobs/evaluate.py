@@ -40,7 +40,7 @@ def evaluate(
     that no image is judged that was trained on.
     Raises UsageError, DataError, RunError, WeightsError, ExportError.
     """
-    from mobilenets.data.findings import errors
+    from mobilenets.data.findings import errors, tell
     from mobilenets.data.load import find_source, load_dataset
 
     if split is not None and split not in SPLITS:
@@ -53,6 +53,7 @@ def evaluate(
     kept = split_of(known) if known else (None, 0)
     cut = (kept[0] if val is None else val, kept[1] if seed is None else seed)
     dataset, findings = load_dataset(find_source(str(data)), *cut, card.task)
+    tell(findings)
     chosen = split or dataset.held_out
     if known is None and val is None and seed is None and chosen in dataset.made:
         say(

@@ -27,7 +27,8 @@ from mobilenets.jobs.start import (
 )
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.train import train_in
-from mobilenets.jobs.verify import Limit, verified, verify
+from mobilenets.jobs.verify import verified, verify
+from mobilenets.reports.facts import Limit
 
 if TYPE_CHECKING:
     from torch import nn

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -303,8 +304,6 @@ def forget() -> None:
 
 def _share_cores(workers: int) -> None:
     """Have one of several processes end with its driver, and give it its part of the cores."""
-    import signal
-
     import torch
 
     from mobilenets.jobs.workers import obey

@@ -35,12 +35,13 @@ from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
 from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
-from mobilenets.jobs.verify import Limit, verified, verify
+from mobilenets.jobs.verify import verified, verify
 from mobilenets.nas.databases import address, place, reach
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
 from mobilenets.nas.strategies import DEFAULT, STRATEGIES
 from mobilenets.nas.trial import Trial
+from mobilenets.reports.facts import Limit
 from mobilenets.reports.wording import amount
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ def _finished(run: Run, dataset: "Dataset", target: str, limit: Limit) -> dict[s
     from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
-    if not verified(run, "budget"):
+    if not verified(run):
         with marked(run, "verify"):
             write_json(run.result, verify(run, dataset, parse_target(target), limit))
     with marked(run, "report"):

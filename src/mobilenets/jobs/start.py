@@ -72,13 +72,12 @@ def read_data(data: str | Path, val: float | None, seed: int, task: str = "class
     which files were left out, and what else is amiss. Raises DataError, also for splits that nothing can be
     judged by.
     """
-    from mobilenets.data.findings import told
+    from mobilenets.data.findings import tell
     from mobilenets.data.load import find_source, load_dataset
 
     source = find_source(data)
     dataset, findings = load_dataset(source, val, seed, task)
-    for line in told(findings):
-        say(line)
+    tell(findings)
     _check_held(dataset, task)
     return Data(source, dataset, findings, val, seed)
 

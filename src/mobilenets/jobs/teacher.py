@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.base.console import say
 from mobilenets.base.errors import RunError, UsageError, WeightsError, shown
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, find_run
@@ -98,6 +97,7 @@ def guidance(
     Raises UsageError, RunError, WeightsError, DataError for a folder without images or with more than 5 %
     that cannot be read.
     """
+    from mobilenets.data.findings import tell
     from mobilenets.data.load import load_unlabelled
     from mobilenets.training.teacher import check_suits
 
@@ -108,6 +108,5 @@ def guidance(
     if unlabelled is None:
         return Guidance(one)
     paths, left_out = load_unlabelled(Path(unlabelled), dataset)
-    for finding in left_out:
-        say(f"left out {finding.file}: {finding.message}")
+    tell(left_out)
     return Guidance(one, Path(unlabelled), paths, tuple(left_out))

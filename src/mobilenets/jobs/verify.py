@@ -1,7 +1,6 @@
 """The last stage of `fit` and `adapt`: the file is exported, and what it reaches is measured on the file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from mobilenets.arch import card as cards
 from mobilenets.base.run import Run, read
 from mobilenets.jobs.start import command
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
+from mobilenets.reports.facts import Limit
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -18,43 +18,23 @@ if TYPE_CHECKING:
 LATENCY_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Limit:
-    """How much of what a network may take; `reached` is None for what the file itself tells, its latency.
-
-    What is at most the share `tolerance` above it still meets it.
-    """
-
-    amount: float
-    unit: str = "ms"
-    reached: float | None = None
-    tolerance: float = 0.0
-
-    def document(self, latency_ms: float) -> dict[str, Any]:
-        """Budget, unit, what was reached, and whether that meets it; `budget_ms` for a latency."""
-        reached = latency_ms if self.reached is None else self.reached
-        return {
-            "budget": self.amount,
-            "unit": self.unit,
-            "reached": reached,
-            "budget_ms": self.amount if self.unit == "ms" else None,
-            "met": reached <= self.amount * (1 + self.tolerance),
-        }
-
-
-def verified(run: Run, needed: str = "artifact") -> bool:
-    """Whether the run has come to its end: weights, a result, and the file that it tells of.
-
-    The result must hold what is `needed`: older ones did not say the budget.
+def verified(run: Run) -> bool:
+    """Whether the run has come to its end: weights, a result that says its budget, which older ones did not,
+    and the file that it tells of.
     """
     result = read(run.result, {})
     name = result.get("artifact")
-    return run.weights.is_file() and needed in result and bool(name) and (run.folder / name).is_file()
+    return run.weights.is_file() and "budget" in result and bool(name) and (run.folder / name).is_file()
 
 
-def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict[str, Any]:
+def verify(
+    run: Run, dataset: "Dataset", target: "Target", limit: Limit, tolerance: float = 0.0
+) -> dict[str, Any]:
     """Export the run's model, then measure the file itself: its metric on the held-out images, its latency on
-    the target; and say whether it keeps within the limit.
+    the target.
+
+    `limit` is one of latency where it does not say what was `reached`; what is up to the share `tolerance`
+    above it meets it, too.
 
     Where the target is another device, the file is scored in the same runtime on this machine: `scored_on`.
     """
@@ -77,7 +57,7 @@ def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict
     write_card(path, cards.with_metric(exported.card, metric, scored.value, len(samples), dataset.held_out))
     timing = measure(open_session(path, target), seconds=LATENCY_SECONDS)  # of the file as it stays
     in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
-    parity = exported.parity
+    parity, reached = exported.parity, timing.median_ms if limit.reached is None else limit.reached
     return {
         "task": card.task,
         "artifact": path.relative_to(run.folder).as_posix(),
@@ -90,7 +70,11 @@ def verify(run: Run, dataset: "Dataset", target: "Target", limit: Limit) -> dict
         "latency_ms": timing.median_ms,
         "latency": timing.as_dict(),
         "scored_on": str(target.here),
-        **limit.document(timing.median_ms),
+        "budget": limit.amount,
+        "unit": limit.unit,
+        "reached": reached,
+        "budget_ms": limit.amount if limit.unit == "ms" else None,
+        "met": reached <= limit.amount * (1 + tolerance),
         "weights": card.weights,
         **({"teacher": card.teacher} if card.teacher else {}),
         "torch_value": score(in_torch, dataset, dataset.held_out).value,

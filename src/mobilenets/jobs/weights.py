@@ -104,7 +104,7 @@ def _stem(name: str) -> str:
     from mobilenets.weights.files import SUFFIXES
 
     ending = max((one for one in SUFFIXES if name.endswith(one)), key=len, default="")
-    return name.removesuffix(ending).replace("/", "-") or "model"
+    return name.removesuffix(ending) or "model"
 
 
 def _arch(

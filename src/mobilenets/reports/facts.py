@@ -21,8 +21,8 @@ class Limit(NamedTuple):
     """A budget: an amount of a unit, and what was reached, None while that is not known."""
 
     amount: float
-    unit: str
-    reached: float | None
+    unit: str = "ms"
+    reached: float | None = None
 
 
 @dataclass(frozen=True)
