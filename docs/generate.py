@@ -26,9 +26,12 @@ CLI_HEAD = """\
 # The command line
 
 Made from the commands' own help by `make docs`. The same verbs are functions of the package `mobilenets`,
-with the same names, parameters and defaults (`mobilenets models` is `mobilenets.list_models`).
+with the same parameters and defaults: `mobilenets models` is `mobilenets.list_models`, of two words the verb
+comes first (`latency build` is `build_latency`, `weights list` is `list_weights`), and training settings go
+into one argument, `settings={"epochs": 20}`.
 
-- Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. `doctor` ends with 1 when it found errors.
+- Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by SIGINT or SIGTERM: where there was a state, it is
+  saved, and the same command goes on. `doctor` ends with 1 when it found errors.
 - A mistake gives one line on stderr that starts with `error:`; `--debug` adds the traceback.
 - `--json` prints one document on stdout; progress and notes are on stderr, always.
 - `--config FILE.yaml` holds options under their names with underscores (`batch_size: 32`; training settings

@@ -6,13 +6,14 @@ from mobilenets.base import errors
 from mobilenets.base.errors import MissingPackage, MobilenetsError, UnknownName, UsageError, needs, shown
 
 
-def test_everything_here_is_ours_and_wrong_use_exits_with_two():
+def test_everything_here_is_ours_and_the_exit_code_tells_wrong_use_and_a_signal():
     tree = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, MobilenetsError)
     ]
     assert len(tree) > 12
     for kind in tree:
-        assert kind.exit_code == (2 if issubclass(kind, UsageError) else 1)
+        usual = 2 if issubclass(kind, UsageError) else 1
+        assert kind.exit_code == (130 if kind is errors.Interrupted else usual)
         assert kind.__name__ in errors.__doc__, "the tree at the top of the file shows every class"
 
 

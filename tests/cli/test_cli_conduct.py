@@ -85,7 +85,7 @@ def test_several_processes_are_for_training_only(evaluating, monkeypatch, capsys
     [
         (DataError("no images"), 1, "error: no images"),
         (UsageError("no such split"), 2, "error: no such split"),
-        (Interrupted("stopped; its state is saved"), 1, "error: stopped; its state is saved"),
+        (Interrupted("stopped; its state is saved"), 130, "error: stopped; its state is saved"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (PermissionError(13, "Permission denied", "runs/x"), 1, "error: runs/x: Permission denied"),
         (ZeroDivisionError("a\nb"), 1, "error: unexpected ZeroDivisionError: a b; run again with --debug"),

@@ -206,7 +206,7 @@ def test_a_signal_saves_and_the_next_call_goes_on(blobs, tmp_path, server, strai
     wait_for_newer(run.metrics, written)
     time.sleep(0.3 * lasts)
     hit(pid, signal.SIGTERM)
-    assert status() == 1
+    assert status() == 130
     _, facts = checkpoint.read(run.last)
     assert facts["progress"]["step"] + len(facts["progress"]["history"]) > 0
     begin(blobs, run, rare)

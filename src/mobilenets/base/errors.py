@@ -83,7 +83,9 @@ class TrainingError(MobilenetsError):
 
 
 class Interrupted(TrainingError):
-    """A signal ended the training after its state was saved."""
+    """A signal ended the work after its state was saved."""
+
+    exit_code = 130  # 128 + SIGINT, as shells have it
 
 
 class SearchError(MobilenetsError):

@@ -14,11 +14,10 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 from mobilenets.base.console import emit, is_first, say
-from mobilenets.base.errors import MobilenetsError, UnknownName, UsageError, shown
+from mobilenets.base.errors import Interrupted, MobilenetsError, UnknownName, UsageError, shown
 from mobilenets.cli.config import Config, read_config
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # click's; typer carries a click of its own
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 SHARED_WORK = ("train",)  # what several processes can do together
 
 
@@ -37,7 +36,7 @@ def run(name: str, words: Sequence[str]) -> int:
         return exit_.exit_code
     except KeyboardInterrupt:
         say("interrupted")
-        return INTERRUPTED
+        return Interrupted.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort of a command line
         line, code = explain(error, name)
         if "--debug" in words:

@@ -27,7 +27,11 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to; if not given, the run's exports folder.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to; if not given, the run's exports folder, of a name ./NAME.tflite or ./NAME.onnx.",
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="DATA", help="Images to compare the file with the network on.")

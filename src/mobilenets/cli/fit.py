@@ -23,7 +23,7 @@ def fit(
     ] = None,
     weights: options.StartWeights = "imagenet",
     width: options.Width = None,
-    resolution: options.InputSide = None,
+    resolution: options.FittingSide = None,
     dialect: options.Dialect = None,
     head: options.Head = None,
     halved: options.Halved = None,
@@ -41,14 +41,15 @@ def fit(
         typer.Option(
             "--adapt/--no-adapt",
             help="Where the budget lies between two networks, train the larger one as well, narrow it until "
-            "it fits, and keep the better; takes about four times as long.",
+            "it fits, and keep the better; takes several times as long.",
         ),
     ] = True,
     search: Annotated[
         float | None,
         typer.Option(
             metavar="HOURS",
-            help="Search for networks besides, for so long; the best on the val split is kept.",
+            help="Search for networks besides, with so many hours of trials (at most 200); what is found "
+            "begins without published weights; the best on the val split is kept.",
         ),
     ] = None,
     **training: Unpack[options.Training],

@@ -15,15 +15,15 @@ def latency_build(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Networks with commas between, around which random ones shall be told; if neither this nor "
-            "--model is given: mobilenet_v2,mobilenet_v3_large,mobilenet_v3_small.",
+            help="Networks with commas between, around which random ones shall be predicted; if neither this "
+            "nor --model is given: mobilenet_v2,mobilenet_v3_large,mobilenet_v3_small.",
         ),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="A name, run or file that shall be told with its narrower versions; can be given again.",
+            help="A name, run or file to be predicted with its narrower versions; can be given again.",
         ),
     ] = None,
     resolution: Annotated[

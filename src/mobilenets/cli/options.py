@@ -35,13 +35,16 @@ Dialect = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        metavar="SOURCE", help="Weights for a network's name: imagenet, a published name or a file."
+        metavar="SOURCE",
+        help="Weights for a network's name: imagenet, a published name or a file. If not given, imagenet "
+        "where answers are wanted; export and benchmark then take the network untrained.",
     ),
 ]
 StartWeights = Annotated[
     str,
     typer.Option(
-        metavar="SOURCE", help="What training begins with: imagenet, a published name, a file, or none."
+        metavar="SOURCE",
+        help="What training begins with: imagenet, none, or for one network a published name or a file.",
     ),
 ]
 Target = Annotated[
@@ -71,12 +74,22 @@ InputSide = Annotated[
         metavar="PIXELS", help="Side of the input; if not given 224, to detect 320, to segment 384."
     ),
 ]
+FittingSide = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="Side of the input; if not given, the largest that something fits at, from 224 down (to detect "
+        "from 320, to segment from 384).",
+    ),
+]
 Head = Annotated[
     str | None, typer.Option(metavar="NAME", help="To segment: lraspp (if not given), raspp or deeplab.")
 ]
 Halved = Annotated[
     bool | None,
-    typer.Option("--halved", help="To detect or segment with half the channels behind stride 16."),
+    typer.Option(
+        "--halved", help="To detect or segment with half the channels in the last stage: smaller and faster."
+    ),
 ]
 OutputStride = Annotated[
     int | None, typer.Option(metavar="N", help="To segment: the stride of the last map, 16, 8 or 32.")
@@ -97,7 +110,7 @@ Teacher = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="Learn from this network too: a finished run on the same classes, or its .safetensors file.",
+        help="Learn from this network too: a finished run that knows these classes, or its weights file.",
     ),
 ]
 Unlabelled = Annotated[

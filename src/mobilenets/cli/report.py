@@ -7,7 +7,9 @@ import typer
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The --out folder of a fit or train.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The --out folder of a fit, train, adapt or search.")
+    ],
 ) -> dict[str, Any]:
     """Write the offline page of a run.
 

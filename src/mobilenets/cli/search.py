@@ -40,7 +40,8 @@ def search(
     out: options.RunFolder = Path("runs/search"),
     trials: Annotated[int, typer.Option(metavar="N", help="Networks to try, at most.")] = 200,
     hours: Annotated[
-        float | None, typer.Option(metavar="X", help="Time for trying, at most; the last training is apart.")
+        float | None,
+        typer.Option(metavar="X", help="Time for trials, at most; what comes before and after is apart."),
     ] = None,
     strategy: Annotated[
         str,
@@ -134,7 +135,7 @@ def search(
         bool,
         typer.Option(
             "--direct",
-            help="Measure every trial on the target instead of telling its latency by a table; one worker.",
+            help="Measure every trial on the target instead of predicting latency from a table; one worker.",
         ),
     ] = False,
     head: options.Head = None,
@@ -149,9 +150,9 @@ def search(
 ) -> dict[str, Any]:
     """Search for a network that meets a budget; train, export and verify it.
 
-    Every trial trains a network of the space for a short while; its latency is told by a table measured on
-    the target, or measured there. Training settings are those of the last, full training. The same command
-    again goes on where it was stopped, with as many workers as it is given.
+    Every trial trains a network of the space for a short while; its latency is predicted from a table
+    measured on the target, or measured there. Training settings are those of the last, full training. The
+    same command again goes on where it was stopped, with as many workers as it is given.
 
     For example:
 

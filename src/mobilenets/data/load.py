@@ -1,9 +1,10 @@
 """From a folder to a dataset whose every file is known to decode."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mobilenets.base.console import say
 from mobilenets.base.errors import DataError
 from mobilenets.data.dataset import ANNOTATED, Dataset, Sample, checked_task
 from mobilenets.data.findings import Finding, ranked, shown
@@ -86,6 +87,22 @@ def load_unlabelled(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], l
     message = "the data hold it out to be judged by"
     barred = [Finding("held-out", "note", shown(p.relative_to(folder)), message, "nothing") for p in judging]
     return kept, [*spoiled, *barred]
+
+
+def leave_out(problems: Mapping[Path, str], total: int) -> list[dict[str, str]]:
+    """Go on without images that cannot be read, each said: its `file` and `problem`.
+
+    Raises DataError when they are more than 5 % of `total`.
+    """
+    bad = [{"file": str(path), "problem": problem} for path, problem in problems.items()]
+    if len(bad) > LIMIT * total:
+        first = bad[0]
+        raise DataError(
+            f"{len(bad)} of {total} images cannot be read: first: {first['file']}, {first['problem']}"
+        )
+    for one in bad:
+        say(f"left out {one['file']}: {one['problem']}")
+    return bad
 
 
 def _bear(source: Path, findings: list[Finding], lost: int, total: int) -> None:

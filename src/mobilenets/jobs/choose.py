@@ -14,6 +14,7 @@ from mobilenets.base.files import write_json
 from mobilenets.base.run import Run, read
 from mobilenets.jobs.benchmark import ceiling_of, floor_at
 from mobilenets.jobs.known import published_accuracy
+from mobilenets.jobs.measured import measured
 from mobilenets.jobs.start import Plan
 
 if TYPE_CHECKING:
@@ -166,18 +167,9 @@ def _search(listed: list[Candidate], budget: Budget) -> tuple[list[Candidate], C
 
 def _measured(one: Candidate, target: "Target") -> Candidate:
     """The candidate with its latency on the target, untrained."""
-    import torch
-
-    from mobilenets.bench import measure
-    from mobilenets.jobs.subject import blank_card, exported_once
-    from mobilenets.nn import build
-    from mobilenets.runtimes import open_session
-
-    torch.manual_seed(0)
-    path = exported_once(build(one.arch).eval(), blank_card(one.arch), target.runtime, "untrained")
-    timing = measure(open_session(path, target), seconds=1.0)
-    say(f"{one.name}: {timing.median_ms:.2f} ms on {target}")
-    return replace(one, median_ms=timing.median_ms, iqr_ms=timing.iqr_ms)
+    [timing] = measured([one.arch], str(target))
+    say(f"{one.name}: {timing['median_ms']:.2f} ms on {target}")
+    return replace(one, median_ms=timing["median_ms"], iqr_ms=timing["iqr_ms"])
 
 
 def _write(run: Run, seen: list[Candidate], chosen: Candidate, budget: Budget) -> None:

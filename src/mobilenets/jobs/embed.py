@@ -55,7 +55,7 @@ def embed_to(folder: Path, out: Path, embedder: Embedder) -> tuple["Vectors", li
 
     Raises DataError when there is no image or more than 5 % cannot be read, StorageError.
     """
-    from mobilenets.data.load import find_source
+    from mobilenets.data.load import find_source, leave_out
     from mobilenets.data.vectors import Rows, Vectors, load_vectors, save_vectors
 
     root = find_source(folder)
@@ -69,23 +69,10 @@ def embed_to(folder: Path, out: Path, embedder: Embedder) -> tuple["Vectors", li
     rows.write(embedder.batches(paths[resumed:]))
     whole = rows.read()
     good = np.flatnonzero(~np.isnan(whole[:, 0]))
-    skipped = _left_out([paths[index] for index in np.flatnonzero(np.isnan(whole[:, 0]))], len(paths))
+    unread = [paths[index] for index in np.flatnonzero(np.isnan(whole[:, 0]))]
+    skipped = leave_out({path: problem(path) for path in unread}, len(paths))
     kept = whole if len(good) == len(paths) else whole[good]
     names = tuple(paths[index].relative_to(root).as_posix() for index in good)
     save_vectors(out, Vectors(root.resolve(), names, kept, embedder.facts()))
     rows.discard()
     return load_vectors(out), skipped, resumed
-
-
-def _left_out(paths: list[Path], count: int) -> list[dict[str, str]]:
-    """Files that could not be read and why, said. Raises DataError when there are too many."""
-    from mobilenets.data.load import LIMIT
-
-    bad = [{"file": str(path), "problem": problem(path)} for path in paths]
-    if len(bad) > LIMIT * count:
-        raise DataError(
-            f"{len(bad)} of {count} images cannot be read: first: {bad[0]['file']}, {bad[0]['problem']}"
-        )
-    for item in bad:
-        say(f"left out {item['file']}: {item['problem']}")
-    return bad

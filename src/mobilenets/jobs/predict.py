@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.base.console import say, track
+from mobilenets.base.console import track
 from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import replacing, write_json, write_text
 from mobilenets.jobs.seeing import Reader, Seen, Wish, reader_for
@@ -193,19 +193,13 @@ def _saved_mask(mask: Any, path: Path) -> Path:
 
 
 def _readable(paths: Sequence[Path]) -> tuple[list[Path], list[dict[str, str]]]:
-    """Files that decode, and the others with their reason. Raises DataError when too many do not."""
+    """Files that decode, and the others with their reason, said. Raises DataError when too many do not."""
     from mobilenets.data.images import inspect_all
-    from mobilenets.data.load import LIMIT
+    from mobilenets.data.load import leave_out
 
     facts = inspect_all(paths)
-    bad = [{"file": str(fact.path), "problem": fact.problem} for fact in facts if fact.problem]
-    if len(bad) > LIMIT * len(paths):
-        raise DataError(
-            f"{len(bad)} of {len(paths)} images cannot be read: first: {bad[0]['file']}, {bad[0]['problem']}"
-        )
-    for item in bad:
-        say(f"skipped {item['file']}: {item['problem']}")
-    return [fact.path for fact in facts if not fact.problem], bad
+    skipped = leave_out({fact.path: fact.problem for fact in facts if fact.problem}, len(paths))
+    return [fact.path for fact in facts if not fact.problem], skipped
 
 
 def _write(out: Path, document: dict[str, Any], columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
