@@ -2,6 +2,7 @@ import os
 import pickle
 import resource
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.base.errors import DataError, StorageError
 from mobilenets.data import cache as room
-from mobilenets.data.cache import build_cache
+from mobilenets.data.cache import build_cache, build_masks
+from mobilenets.data.dataset import Coding, MaskedSample, Shape
 from mobilenets.data.images import open_rgb
 from mobilenets.data.preprocess import resized
 
@@ -72,6 +74,25 @@ def test_on_disk_it_holds_the_same(home, paths):
     assert isinstance(cache.buffer, np.memmap)
     assert same(cache, expected(paths))
     assert len(list(home.iterdir())) == 1
+
+
+def test_the_file_is_mapped_for_reading_and_torch_says_nothing_of_it(home, paths):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache = build_cache(paths, RECORD, limit_bytes=0)
+        cache[0]
+    assert not cache.buffer.flags.writeable  # a system may refuse copies of more than its memory
+
+
+def test_masks_of_images_that_have_another_size_now_are_drawn_again(home, tmp_path):
+    def drawn(side):
+        outline = Shape(1, polygons=((0.0, 0.0, 9.0, 0.0, 9.0, 9.0),))
+        sample = MaskedSample(paper, paper, side, side, Coding(bytes(256)), (outline,), rest=0)
+        return build_masks([sample], 64, limit_bytes=0)[0].shape
+
+    paper = tmp_path / "annotations.json"
+    paper.write_text("{}")
+    assert [drawn(side) for side in (20, 30)] == [(1, 20, 20), (1, 30, 30)]
 
 
 def test_the_file_is_used_again(home, paths, monkeypatch):

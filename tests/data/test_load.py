@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -96,6 +97,17 @@ def test_images_without_labels_may_lie_anywhere_below_a_folder(pets):
     assert len(paths) == 60 - 1 - len(held)
     assert not held & {*paths}
     assert list(paths) == sorted(paths)
+
+
+def test_copies_of_what_is_held_out_teach_nothing(pets, tmp_path_factory):
+    dataset, _ = load_dataset(pets, val=0.2, seed=3)
+    other = tmp_path_factory.mktemp("camera")
+    for number, sample in enumerate((*dataset.val, *dataset.train[:5])):
+        shutil.copy(sample.path, other / f"{number:03}.jpg")
+    paths, left_out = load_unlabelled(other, dataset)
+    assert [path.name for path in paths] == [f"{len(dataset.val) + i:03}.jpg" for i in range(5)]
+    assert {one.id for one in left_out} == {"held-out"}
+    assert len(left_out) == len(dataset.val)
 
 
 def test_folders_with_nothing_to_learn_from_are_refused(pets, tmp_path_factory):

@@ -75,6 +75,15 @@ def test_resized_keeps_the_aspect():
     assert resized(Preprocess(96, 110), Image.new("RGB", (200, 301))).size == (110, 165)
 
 
+@pytest.mark.parametrize(("size", "kept"), [((9000, 3), (2200, 110)), ((2, 5000), (110, 2200))])
+def test_of_a_strip_the_middle_is_taken(size, kept):
+    image = Image.new("RGB", size)
+    red = [(0, side) if side == min(size) else (45 * side // 100, 55 * side // 100) for side in size]
+    image.paste((255, 0, 0), (red[0][0], red[1][0], red[0][1], red[1][1]))
+    assert resized(Preprocess(96, 110), image).size == kept
+    assert (pixels(Preprocess(96, 110), image)[0] == 255).all()
+
+
 def test_files_are_read_upright(tmp_path):
     image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (120, 90, 3), dtype=np.uint8))
     exif = Image.Exif()

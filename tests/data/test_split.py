@@ -84,6 +84,13 @@ def test_a_class_of_copies_stays_in_train(tmp_path):
     assert dataset.counts("val")[0] == 0
 
 
+def test_copies_in_two_classes_judge_nothing(tmp_path):
+    fill(tmp_path, cat=[*different(10), "both", "both"], dog=[*different(10, 50), "both"], pet=["both"])
+    dataset = split_listing(find_listing(tmp_path), val=0.9)
+    assert [dataset.counts(split) for split in ("train", "val")] == [[3, 2, 1], [9, 9, 0]]
+    assert "both" not in {sample.path.read_text() for sample in dataset.val}
+
+
 def test_of_large_groups_the_smallest_goes(tmp_path):
     fill(tmp_path, cat=["a"] * 6 + ["b"] * 4, dog=different(5))
     dataset = split_listing(find_listing(tmp_path), val=0.1)

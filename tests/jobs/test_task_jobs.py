@@ -92,11 +92,13 @@ def test_a_task_is_trained_and_a_second_call_returns(data, tmp_path, task):
     assert again() == result
 
 
-@pytest.mark.parametrize("task", ["detect", "segment"])
-def test_a_test_split_that_shows_nothing_is_refused_before_the_training(tmp_path, task):
+@pytest.mark.parametrize(("task", "crowds"), [("detect", False), ("detect", True), ("segment", False)])
+def test_a_test_split_that_judges_nothing_is_refused_before_the_training(tmp_path, task, crowds):
     WRITERS[task](tmp_path / "data")
     for path in (tmp_path / "data/test").rglob("*.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": []}))
+        known = json.loads(path.read_text())
+        spared = [{**one, "iscrowd": 1} for one in known["annotations"]] if crowds else []
+        path.write_text(json.dumps({**known, "annotations": spared}))
     for path in (tmp_path / "data/test").rglob("masks/*.png"):
         Image.new("L", (80, 60), 255).save(path)
     with pytest.raises(DataError, match=r"no image of the test split .* shows any of the classes") as caught:

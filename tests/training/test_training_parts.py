@@ -1,13 +1,20 @@
 """Average, parameter groups, progress, evaluation."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import nn
 from training_worker import CARD, dataset_of, tiny_network
 
+from mobilenets.arch.heads import with_head
+from mobilenets.nn import build
 from mobilenets.tasks.classify import Classify
+from mobilenets.tasks.embed import criterion
 from mobilenets.training.ema import Average
 from mobilenets.training.optimiser import build_optimiser, groups, set_rate
+from mobilenets.training.parts import prepare
 from mobilenets.training.progress import Progress, best_row, highest_row, is_finished
 from mobilenets.training.settings import Settings
 
@@ -49,6 +56,30 @@ def test_norms_biases_and_depthwise_filters_do_not_decay():
         if g["weight_decay"]
         for p in g["params"]
     )
+
+
+def test_what_a_loss_begins_with_follows_from_the_seed_alone(blobs):
+    card = replace(CARD, task="embed", labels=(), arch=with_head(CARD.arch, "embed", 0, size=4))
+
+    def begun(seed):
+        torch.rand(seed + 1)  # whatever was drawn before
+        parts = prepare(Accelerator(cpu=True), build(card.arch), dataset_of(blobs), card, Settings(seed=seed))
+        return torch.cat([one.flatten() for one in parts.criterion.parameters()])
+
+    first, again, other = begun(0), begun(0), begun(1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_length_that_a_loss_learns_does_not_decay():
+    loss = criterion("classify", classes=3, size=4)
+    decays = {
+        id(p): group["weight_decay"]
+        for group in groups(tiny_network(), loss, Settings())
+        for p in group["params"]
+    }
+    assert decays[id(loss.length)] == decays[id(loss.classifier.bias)] == 0
+    assert decays[id(loss.classifier.weight)] > 0
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])

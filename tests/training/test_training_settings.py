@@ -4,6 +4,7 @@ from dataclasses import fields
 import pytest
 
 from mobilenets.base.errors import UnknownName, UsageError
+from mobilenets.tasks.embed import criterion
 from mobilenets.training.settings import (
     CHOICES,
     REALS,
@@ -13,6 +14,8 @@ from mobilenets.training.settings import (
     finetuning,
     from_scratch,
     override,
+    readapting,
+    retuning,
 )
 
 
@@ -75,6 +78,12 @@ def test_defaults_suit_any_number_of_images(choose, n, task):
     assert 8 <= settings.batch_size <= 64
     assert settings.epochs >= 10
     assert n < 160 or n // settings.batch_size >= 10
+
+
+def test_embeddings_that_were_narrowed_are_not_drawn_to_classes_of_chance():
+    assert not [*criterion(retuning(1280, 5000, "embed").embed_loss, classes=9, size=4).parameters()]
+    assert readapting(5000, 10, "embed").head_lr_factor == finetuning(5000, 10, "embed").head_lr_factor > 1
+    assert readapting(5000, 10).head_lr_factor == 1
 
 
 def test_a_training_that_is_made_short_warms_up_for_a_fifth_at_most():

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -47,10 +48,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _sweep(path: Path) -> None:
     """Remove what killed writers of `path` left behind; a young draft may belong to a living process."""
-    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with suppress(OSError):
-            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
-                stale.unlink()
+    for stale in _drafts(path.parent):
+        if stale.name.startswith(f".{path.name}."):
+            with suppress(OSError):
+                if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                    stale.unlink()
+
+
+@lru_cache(maxsize=1024)
+def _drafts(folder: Path) -> tuple[Path, ...]:
+    """The drafts that lay in a folder when this process first wrote there: listing it each time would make
+    many files there take a time that grows with its square.
+    """
+    return tuple(folder.glob(".*.part"))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,10 +3,12 @@
 import hashlib
 import os
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,7 +99,8 @@ def build_masks(samples: Sequence[MaskedSample], longest: int, limit_bytes: int 
         mask = Image.fromarray(read_mask(sample))
         return np.asarray(mask.resize(shrunk(mask.size, longest), Image.Resampling.NEAREST))[..., None]
 
-    meant = hashlib.sha256(repr([(s.coding, s.shapes, s.rest) for s in samples]).encode()).hexdigest()
+    drawn = [(s.coding, s.shapes, s.rest, s.width, s.height, s.turn) for s in samples]
+    meant = hashlib.sha256(repr(drawn).encode()).hexdigest()
     paths = [sample.mask for sample in samples]
     return _built(samples, paths, decode, f"masks {longest} {meant}", limit_bytes, channels=1)
 
@@ -201,10 +204,13 @@ def _put(out: BinaryIO, image: np.ndarray) -> tuple[int, int]:
 def _opened(file: Path, count: int, channels: int) -> ImageCache | None:
     """The cache in a file, or None where there is none that is whole."""
     try:
-        # Copy on write: torch warns of memory it may not write to
-        buffer = np.memmap(file, np.uint8, mode="c")
-    except (OSError, ValueError):
+        # Not copy on write, which a system refuses for what is larger than its memory
+        buffer = np.memmap(file, np.uint8, mode="r")
+    except (FileNotFoundError, PermissionError, ValueError):
         return None
+    except OSError as error:
+        raise StorageError(f"{file} cannot be mapped: {error.strerror}; free some memory") from error
+    _quiet()
     with suppress(OSError):  # others' files may be read
         os.utime(file)
     body = len(buffer) - 16 * count
@@ -214,6 +220,14 @@ def _opened(file: Path, count: int, channels: int) -> ImageCache | None:
     pixels = sum(height * width for height, width in sizes.tolist())
     sound = bool(((sizes > 0) & (sizes <= body)).all()) and channels * pixels == body
     return ImageCache(buffer, sizes, _starts(sizes, channels), channels) if sound else None
+
+
+@cache
+def _quiet() -> None:
+    """Have torch warn now, unheard, of memory that may not be written to: it does so once in a process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.frombuffer(bytes(1), dtype=torch.uint8)
 
 
 def _decoded(items: Sequence[Any], decode: Callable[[Any], np.ndarray]) -> Iterator[np.ndarray]:

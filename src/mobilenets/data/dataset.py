@@ -56,6 +56,11 @@ class Box:
     crowd: bool = False
     difficult: bool = False
 
+    @property
+    def spared(self) -> bool:
+        """Whether it costs a detector nothing to miss it."""
+        return self.crowd or self.difficult
+
 
 @dataclass(frozen=True)
 class BoxedSample:

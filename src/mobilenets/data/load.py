@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mobilenets.base.console import say
 from mobilenets.base.errors import DataError
+from mobilenets.base.files import sha256
 from mobilenets.data.dataset import ANNOTATED, Dataset, Sample, checked_task
 from mobilenets.data.findings import Finding, ranked, shown
 from mobilenets.data.formats import find_listing
@@ -69,19 +70,20 @@ def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:
 def load_unlabelled(folder: Path, dataset: Dataset) -> tuple[tuple[Path, ...], list[Finding]]:
     """The images below a folder, whatever its layout, and a finding for each that is left out.
 
-    Those are files that cannot be used, and images that `dataset` holds out to be judged by. Every file is
-    decoded once. Raises DataError for a folder without images and as `load_dataset` does.
+    Those are files that cannot be used, and images that `dataset` holds out to be judged by, copies of them
+    too. Every file is decoded once. Raises DataError for a folder without images and as `load_dataset` does.
     """
     refuse_other(folder, "a folder of images")
     paths = [path for path in walk(folder) if has_image_suffix(path)]
-    seen = [
-        (facts.path, unusable(shown(facts.path.relative_to(folder)), facts)) for facts in inspect_all(paths)
-    ]
+    seen = [(facts, unusable(shown(facts.path.relative_to(folder)), facts)) for facts in inspect_all(paths)]
     spoiled = ranked(finding for _, finding in seen if finding)
     _bear(folder, spoiled, len(spoiled), len(paths))
-    held = {sample.path.resolve() for sample in (*dataset.val, *dataset.test)}
-    kept = tuple(path for path, finding in seen if not finding and path.resolve() not in held)
-    judging = [path for path, finding in seen if not finding and path.resolve() in held]
+    sound = [facts for facts, finding in seen if not finding]
+    sizes = {facts.path.stat().st_size for facts in sound}
+    held = [sample.path for sample in (*dataset.val, *dataset.test)]
+    contents = {sha256(path) for path in held if path.stat().st_size in sizes}
+    kept = tuple(facts.path for facts in sound if facts.digest not in contents)
+    judging = [facts.path for facts in sound if facts.digest in contents]
     if not kept:
         raise DataError(f"{folder} holds no image to learn from; give another folder, or leave it out")
     message = "the data hold it out to be judged by"

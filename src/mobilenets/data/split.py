@@ -24,7 +24,8 @@ def split_listing(listing: Listing[S], val: float | None = None, seed: int = 0) 
 
     Without `val` it is `VAL`, beside a test split `VAL_BESIDE_TEST`.
     Every class keeps a train image, and gives a val image where it has two that differ. Images with the same
-    bytes stay together. An image's rank depends on `seed` and its own path alone, so added images move few.
+    bytes stay together, in train where they have several classes. An image's rank depends on `seed` and its
+    own path alone, so added images move few.
     Raises UsageError when `val` is no share, DataError when no class has an image to give.
     """
     if val is not None and not 0 < val < 1:
@@ -56,10 +57,12 @@ def _cut(samples: Sequence[S], root: Path, share: float, seed: int) -> set[S]:
 def _strata(samples: Sequence[S]) -> list[list[list[S]]]:
     """The samples of each class, as groups of the same content.
 
+    Copies that lie in several classes are in none: they contradict each other, so nothing is judged by them.
     Annotated copies of one image may differ in their rarest class; the first decides for all.
     """
     if all(isinstance(sample, Sample) for sample in samples):
-        return [_twins(members) for members in _grouped(samples, lambda sample: sample.classes)]
+        agreed = [group for group in _twins(samples) if len({sample.classes for sample in group}) == 1]
+        return _grouped(agreed, lambda group: group[0].classes)
     spread = Counter(label for sample in samples for label in set(sample.classes))
     return _grouped(_twins(samples), lambda group: _rarest(group[0], spread))
 

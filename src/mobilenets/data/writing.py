@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ def _names(listing: Listing[Any]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     for path in dict.fromkeys(sample.path for samples in listing.files.values() for sample in samples):
         long = "_".join(path.relative_to(listing.root).parts)
-        options = [path.name, long, *(f"{i}_{long}" for i in range(2, len(taken) + 3))]
+        options = chain((path.name, long), (f"{i}_{long}" for i in count(2)))
         names[path] = next(name for name in options if Path(name).stem.casefold() not in taken)
         taken.add(Path(names[path]).stem.casefold())
     return names

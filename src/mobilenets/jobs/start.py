@@ -91,11 +91,18 @@ def _check_held(dataset: "Dataset", task: str) -> None:
     if task not in ("detect", "segment"):
         return
     for split in dict.fromkeys(("val", dataset.held_out)):
-        if not any(sample.classes for sample in dataset.split(split)):
+        if not any(_judges(sample) for sample in dataset.split(split)):
             raise DataError(
                 f"no image of the {split} split of {dataset.root} shows any of the classes, so that nothing "
-                "can be judged by it; put such images there, or leave the split out"
+                "can be judged by it; put such images there, or leave the split out (boxes marked crowd or "
+                "difficult judge nothing)"
             )
+
+
+def _judges(sample: Any) -> bool:
+    """Whether there is something on an image with boxes or a mask that a network can miss."""
+    boxes = getattr(sample, "boxes", None)
+    return bool(sample.classes) if boxes is None else any(not box.spared for box in boxes)
 
 
 @dataclass(frozen=True)

@@ -80,9 +80,11 @@ class Scored:
             alike = self.vectors[start : start + BLOCK] @ stock.T
             if self.gallery is None:
                 alike[np.arange(len(alike)), np.arange(start, start + len(alike))] = -np.inf
-            best = np.argsort(-alike, axis=1, kind="stable")[:, :k]
-            places.append(best)
-            cosines.append(np.take_along_axis(alike, best, axis=1))
+            best = np.argpartition(-alike, k - 1, axis=1)[:, :k]  # sorting all would take most of the time
+            found = np.take_along_axis(alike, best, axis=1)
+            order = np.lexsort((best, -found), axis=1)  # among equals the first of the gallery
+            places.append(np.take_along_axis(best, order, axis=1))
+            cosines.append(np.take_along_axis(found, order, axis=1))
         return np.concatenate(places), np.concatenate(cosines)
 
     def _said(self, sample: Sample) -> dict[str, Any]:

@@ -77,9 +77,29 @@ class _Tally:
         """Take in the logits (B, classes, h, w) of some images, each judged at its mask's own size."""
         for index, scores in zip(indices, logits.cpu(), strict=True):
             mask = self.held.masks[index][0]
-            whole = F.interpolate(scores[None].float(), mask.shape, mode="bilinear", align_corners=False)
-            self.losses.append(PixelCrossEntropy()(whole, mask[None].long()).item())
-            self.counts += counted(mask.numpy(), whole[0].argmax(dim=0).numpy(), len(self.counts))
+            loss, predicted = judged(scores.float(), mask)
+            self.losses.append(loss)
+            self.counts += counted(mask.numpy(), predicted.numpy(), len(self.counts))
+
+
+def judged(logits: Tensor, mask: Tensor) -> tuple[float, Tensor]:
+    """The mean cross-entropy of logits (classes, h, w) scaled bilinearly to a mask uint8 (H, W), 0 where none
+    of its pixels counts; and the highest class of each pixel (H, W), the lower index among equals.
+
+    Class by class: all planes of a large photograph do not fit in memory.
+    """
+    highest = torch.full(mask.shape, -torch.inf)
+    total, true = torch.full(mask.shape, -torch.inf), torch.zeros(mask.shape)
+    predicted = torch.zeros(mask.shape, dtype=torch.uint8)
+    for label, plane in enumerate(logits):
+        scaled = F.interpolate(plane[None, None], mask.shape, mode="bilinear", align_corners=False)[0, 0]
+        predicted[scaled > highest] = label
+        torch.maximum(highest, scaled, out=highest)
+        torch.logaddexp(total, scaled, out=total)
+        true = torch.where(mask == label, scaled, true)
+    counts = mask != IGNORED
+    losses = (total - true)[counts].double()
+    return (losses.mean().item() if len(losses) else 0.0), predicted
 
 
 @dataclass(frozen=True)

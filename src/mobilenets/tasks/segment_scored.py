@@ -2,9 +2,9 @@
 
 import base64
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -99,31 +99,41 @@ def ious(counts: np.ndarray) -> np.ndarray:
     return shares
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Judged:
-    """One image: counts (classes, classes) of its pixels, and both masks, small and packed."""
+    """One image: the mean IoU over the classes that are there or predicted; 1 where nothing is labelled."""
 
     sample: MaskedSample
-    counts: np.ndarray
+    iou: float
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Both masks of an image, small and packed."""
+
+    judged: Judged
     truth: bytes
     predicted: bytes
     size: tuple[int, int]
 
-    @property
-    def iou(self) -> float:
-        """The mean over the classes that are there or predicted; 1 where nothing is labelled."""
-        each = ious(self.counts)
-        return 1.0 if np.isnan(each).all() else float(np.nanmean(each))
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Scored:
-    """Masks judged image by image as they come; files lie under `root`."""
+    """Masks judged image by image as they come; files lie under `root`.
+
+    `counts` are the pixels of all images by true and predicted class, `pictured` the worst and the best
+    images, the worst first: the masks of all would not fit in memory.
+    """
 
     labels: tuple[str, ...]
     root: Path
     metric: str = "mIoU"
     images: list[Judged] = field(default_factory=list)
+    pictured: list[Pictured] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with no pixel."""
+        self.counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
 
     def __len__(self) -> int:
         """How many images."""
@@ -132,16 +142,23 @@ class Scored:
     def add(self, sample: MaskedSample, truth: np.ndarray, predicted: np.ndarray) -> None:
         """Judge one image; both masks are uint8 (H, W)."""
         counts = counted(truth, predicted, len(self.labels))
+        self.counts += counts
+        each = ious(counts)
+        self.images.append(Judged(sample, 1.0 if np.isnan(each).all() else float(np.nanmean(each))))
+        self._picture(self.images[-1], truth, predicted)
+
+    def _picture(self, judged: Judged, truth: np.ndarray, predicted: np.ndarray) -> None:
+        """Keep the masks if the image is among the worst or the best so far."""
+        place = bisect_right([one.judged.iou for one in self.pictured], judged.iou)
+        if len(self.pictured) == WORST + BEST:
+            if place == WORST:
+                return
+            del self.pictured[WORST - 1 if place < WORST else WORST]
+            place -= place > WORST
         small = [_small(mask) for mask in (truth, predicted)]
         height, width = small[0].shape
         real, guess = (zlib.compress(mask.tobytes(), 1) for mask in small)
-        self.images.append(Judged(sample, counts, real, guess, (width, height)))
-
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """All pixels by true and predicted class."""
-        total: np.ndarray = np.sum([image.counts for image in self.images], axis=0)
-        return total
+        self.pictured.insert(place, Pictured(judged, real, guess, (width, height)))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -182,8 +199,6 @@ class Scored:
 
     def document(self) -> dict[str, Any]:
         """What result.json says of them: metrics, classes, confusion, every image, the masks of a few."""
-        ranked = sorted(self.images, key=lambda image: image.iou)
-        picked = [*ranked[:WORST], *ranked[max(WORST, len(ranked) - BEST) :]]
         return {
             "metrics": self.metrics,
             "per_class": self.per_class(),
@@ -191,12 +206,12 @@ class Scored:
             "predictions": [{"file": self._file(image), "mIoU": image.iou} for image in self.images],
             "masks": [
                 {
-                    "file": self._file(image),
-                    "mIoU": image.iou,
+                    "file": self._file(image.judged),
+                    "mIoU": image.judged.iou,
                     "truth": _png(image.truth, image.size),
                     "predicted": _png(image.predicted, image.size),
                 }
-                for image in picked
+                for image in self.pictured
             ],
         }
 

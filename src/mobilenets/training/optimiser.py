@@ -15,7 +15,8 @@ def groups(network: Network, criterion: nn.Module, settings: Settings) -> list[d
     what begins untrained: the layer for the classes, the whole head of other tasks, what the loss learns.
 
     Frozen parameters are in no group.
-    Norms and biases (everything of one dimension) never decay, depthwise filters when the settings say so.
+    Norms, biases and single numbers (everything of at most one dimension) never decay, depthwise filters when
+    the settings say so.
     """
     depthwise = {
         id(module.weight)
@@ -28,7 +29,7 @@ def groups(network: Network, criterion: nn.Module, settings: Settings) -> list[d
     for parameter, is_new in [*named, *((parameter, True) for parameter in criterion.parameters())]:
         if not parameter.requires_grad:
             continue
-        spared = parameter.ndim == 1 or (id(parameter) in depthwise and not settings.decay_depthwise)
+        spared = parameter.ndim <= 1 or (id(parameter) in depthwise and not settings.decay_depthwise)
         found.setdefault((not spared, is_new), []).append(parameter)
     return [
         {

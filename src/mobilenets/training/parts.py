@@ -25,6 +25,7 @@ from mobilenets.training.distil import Distilled, Watched, compared
 from mobilenets.training.ema import Average
 from mobilenets.training.optimiser import build_optimiser, frozen
 from mobilenets.training.progress import Progress
+from mobilenets.training.schedule import seed_at
 from mobilenets.training.settings import Settings, check_task_settings
 from mobilenets.training.teacher import Teacher, Teaching, as_teacher, channels, identity
 
@@ -116,6 +117,7 @@ def prepare(
         )
     _set(network, settings)
     teaching = _teaching(teacher, card, settings, accelerator.device)
+    torch.manual_seed(seed_at(settings.seed))  # some losses begin with random numbers
     criterion = task.criterion(card, settings, dataset)
     if teaching:
         criterion = _distilled(criterion, teaching, network, settings)

@@ -192,7 +192,8 @@ def _of_scenes(n_train: int, task: str) -> Settings:
 def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
     """Settings for a moment's fine-tuning, on about `images` of them, of a trained network that was narrowed.
 
-    The rate stays where it is, since another moment may follow; nothing begins untrained, nothing is spared.
+    The rate stays where it is, since another moment may follow; nothing begins untrained, nothing is spared:
+    embeddings are compared with each other, since vectors of classes would have to be learned first.
     """
     known = finetuning(n_train, 3, task)
     return replace(
@@ -204,6 +205,7 @@ def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
         warmup_epochs=0.0,
         head_lr_factor=1.0,
         freeze_stride=0,
+        embed_loss="supcon" if task == "embed" else known.embed_loss,
         checkpoint_seconds=math.inf,  # it is done again as quickly as it would be taken up
     )
 
@@ -223,10 +225,12 @@ def trying(n_train: int, classes: int, task: str, epochs: int) -> Settings:
 def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for the long fine-tuning of a network that was narrowed.
 
-    Nothing in it begins untrained, so half the epochs do, and nothing is spared, since all of it was cut.
+    Nothing in it begins untrained but the vectors of classes by which embeddings are trained, so half the
+    epochs do, and nothing is spared, since all of it was cut.
     """
     known = finetuning(n_train, classes, task)
-    return replace(known, epochs=max(1, known.epochs // 2), head_lr_factor=1.0, freeze_stride=0)
+    factor = known.head_lr_factor if task == "embed" else 1.0
+    return replace(known, epochs=max(1, known.epochs // 2), head_lr_factor=factor, freeze_stride=0)
 
 
 def override(settings: Settings, **given: Any) -> Settings:

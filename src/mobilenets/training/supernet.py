@@ -118,8 +118,9 @@ def recalibrate(network: Network, samples: Sequence[Any], card: Card) -> None:
 
 def _prepared(shared: Shared, draw: Draw, dataset: Dataset, card: Card, settings: Settings) -> Lessons:
     """Loss, optimiser, and what must be the same when it is taken up again."""
-    plain = [one for one in shared.parameters() if one.ndim == 1]  # norms and biases never decay
-    filters = [one for one in shared.parameters() if one.ndim > 1]
+    spared = [_spared(one) and not (settings.decay_depthwise and one.ndim > 1) for one in shared.parameters()]
+    plain = [one for one, out in zip(shared.parameters(), spared, strict=True) if out]
+    filters = [one for one, out in zip(shared.parameters(), spared, strict=True) if not out]
     groups = [
         {"params": filters, "weight_decay": settings.weight_decay},
         {"params": plain, "weight_decay": 0.0},
@@ -136,6 +137,11 @@ def _prepared(shared: Shared, draw: Draw, dataset: Dataset, card: Card, settings
         steps_per_epoch(n, settings.batch_size, n >= settings.batch_size),
         {**fixed, "data": dataset.fingerprint(), "side": card.preprocess.crop},
     )
+
+
+def _spared(parameter: nn.Parameter) -> bool:
+    """Whether it is a norm's, a bias or depthwise filters, which do not decay."""
+    return parameter.ndim <= 1 or (parameter.ndim == 4 and parameter.shape[1] == 1)
 
 
 def _epochs(

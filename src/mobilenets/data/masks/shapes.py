@@ -13,16 +13,19 @@ def filled(shapes: Sequence[Shape], rest: int, width: int, height: int) -> np.nd
 
     Where shapes overlap, the smaller lies in front.
     """
+    # at first use: it brings OpenCV along where that is installed
+    from faster_coco_eval.core import mask as coco_mask
+
     classes = np.full((height, width), rest, np.uint8)
-    inside = [(shape.label, region(shape, width, height)) for shape in shapes]
-    for label, pixels in sorted(inside, key=lambda pair: -int(pair[1].sum())):
-        classes[pixels] = label
+    # run lengths until each is drawn: the pixels of hundreds of shapes do not fit in memory
+    runs = [(shape.label, run_lengths(shape, width, height)) for shape in shapes]
+    for label, runs_of in sorted(runs, key=lambda pair: -int(coco_mask.area(pair[1]))):
+        classes[coco_mask.decode(runs_of).astype(bool)] = label
     return classes
 
 
-def region(shape: Shape, width: int, height: int) -> np.ndarray:
-    """The pixels of a shape, bool (height, width). Raises ValueError, RuntimeError when it does not fit."""
-    # at first use: it brings OpenCV along where that is installed
+def run_lengths(shape: Shape, width: int, height: int) -> dict[str, Any]:
+    """The pixels of a shape as COCO's run lengths. Raises ValueError, RuntimeError when it does not fit."""
     from faster_coco_eval.core import mask as coco_mask
 
     if shape.polygons:
@@ -37,8 +40,7 @@ def region(shape: Shape, width: int, height: int) -> np.ndarray:
         if sum(shape.runs) != width * height or min(shape.runs, default=0) < 0:
             raise ValueError(f"its runs cover {sum(shape.runs)} pixels of {width * height}")
         runs = coco_mask.frPyObjects({"size": [height, width], "counts": list(shape.runs)}, height, width)
-    pixels: np.ndarray = coco_mask.decode(runs).astype(bool)
-    return pixels
+    return dict(runs)
 
 
 def encoded(pixels: np.ndarray) -> dict[str, Any]:

@@ -47,14 +47,9 @@ def mean_average_precision(
 
 def _counts(truths: Sequence[BoxedSample], classes: int) -> list[int]:
     """How many boxes of each class are to be found."""
-    labels = [box.label for truth in truths for box in truth.boxes if not _spared(box)]
+    labels = [box.label for truth in truths for box in truth.boxes if not box.spared]
     counts: list[int] = np.bincount(np.asarray(labels, dtype=np.int64), minlength=classes).tolist()
     return counts
-
-
-def _spared(box: Box) -> bool:
-    """Whether a box need not be found."""
-    return box.crowd or box.difficult
 
 
 def _of_class(count: int, precision: np.ndarray) -> dict[str, Any]:
@@ -97,7 +92,7 @@ def _annotation(number: int, image: int, box: Box) -> dict[str, Any]:
         "category_id": box.label + 1,
         "bbox": [box.x1, box.y1, width, height],
         "area": width * height,
-        "iscrowd": int(_spared(box)),
+        "iscrowd": int(box.spared),
     }
 
 
@@ -133,7 +128,7 @@ def confusion(
 
 def _pairs(found: Detections, boxes: Sequence[Box], none: int, iou: float) -> list[tuple[int, int]]:
     """True and predicted class of each box and each detection of an image, `none` for background."""
-    asked = [box for box in boxes if not _spared(box)]
+    asked = [box for box in boxes if not box.spared]
     labels = torch.tensor([box.label for box in asked], dtype=torch.int64)
     predicted = found.labels.cpu()
     shared = box_iou(found.boxes.cpu(), _corners(asked))
@@ -141,7 +136,7 @@ def _pairs(found: Detections, boxes: Sequence[Box], none: int, iou: float) -> li
     taken: dict[int, int] = {}  # true box by detection
     for allowed in (same, ~same):
         _take(shared.masked_fill(~allowed, 0), iou, taken)
-    spared = _within(found.boxes.cpu(), _corners([box for box in boxes if _spared(box)])) >= iou
+    spared = _within(found.boxes.cpu(), _corners([box for box in boxes if box.spared])) >= iou
     pairs = [(int(labels[box]), int(predicted[row])) for row, box in taken.items()]
     pairs += [
         (none, int(predicted[row])) for row in range(len(found)) if row not in taken and not spared[row]
