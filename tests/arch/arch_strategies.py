@@ -2,7 +2,6 @@
 
 from typing import get_args
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mobilenets.arch import (
@@ -29,10 +28,6 @@ from mobilenets.arch.spec import (
     SSDLite,
 )
 from mobilenets.base.errors import ArchError
-
-# A busy machine is no failure.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 activations = st.sampled_from(get_args(Activation))
 antialiases = st.sampled_from(get_args(Antialias))

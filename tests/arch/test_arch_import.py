@@ -29,11 +29,16 @@ def test_a_fresh_interpreter_loads_nothing_heavy_and_warns_of_nothing(module):
     assert done.stderr == ""
 
 
-def test_arch_loads_in_under_a_tenth_of_a_second():
-    # processor time, so that a busy machine does not fail the test
-    code = "import time; t = time.process_time(); import mobilenets.arch; print(time.process_time() - t)"
+def loading(module):
+    """The least of five times that a fresh interpreter takes to load a module: processor time, in seconds."""
+    code = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
     runs = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
         for _ in range(5)
     ]
-    assert min(runs) < 0.1, runs
+    return min(runs)
+
+
+def test_arch_loads_in_under_a_tenth_of_a_second():
+    """Or, on a slow machine, in less than twice what the standard library's asyncio takes."""
+    assert loading("mobilenets.arch") < max(0.1, 2 * loading("asyncio"))

@@ -13,8 +13,8 @@ from mobilenets.runtimes import RUNTIMES, open_session, parse_target, read_card
 from mobilenets.tasks.detect import RULES
 
 # The subjects amplify rounding, as trained networks do not: sums in another order move their answers by up to
-# 2e-4, and a box of SIDE pixels by a fifth of that share of its side.
-CLOSE = 3e-4
+# 2e-4 on one processor, and a box of SIDE pixels by a fifth of that share of its side.
+CLOSE = 1e-3
 slow = pytest.mark.slow
 CASES = [
     pytest.param(("detect", "torch", "plain")),
@@ -66,7 +66,10 @@ def test_the_file_answers_as_torch_does(case):
                 assert (apart | (theirs.labels != ours.labels)).sum() <= 4
         case "argmax":
             assert given[0].shape == wanted[0].shape[:3]
-            assert (given[0] == wanted[0].argmax(axis=-1)).mean() > 0.9999
+            second, first = np.sort(wanted[0], axis=-1)[..., -2:].transpose(3, 0, 1, 2)
+            clear = first - second > CLOSE
+            assert clear.mean() > 0.9
+            assert (given[0] == wanted[0].argmax(axis=-1))[clear].all()
             assert len(np.unique(given[0])) == len(subject.card.labels)
         case _:
             for mine, torchs in zip(given, wanted, strict=True):

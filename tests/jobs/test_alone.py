@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 
 import pytest
@@ -12,24 +11,27 @@ from mobilenets.base.run import Run
 from mobilenets.jobs.alone import alone, check_out
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from mobilenets.base.run import Run
 from mobilenets.jobs.alone import alone
 with alone(Run(Path(sys.argv[1]))):
     print("there", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.readline()
 """
 
 
-def holder(folder, seconds):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, folder, str(seconds)], stdout=subprocess.PIPE)
+def holder(folder):
+    """A process that is at work in a folder until it is given a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdout.readline() == b"there\n"
     return process
 
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path):
-    first = holder(tmp_path, 60)
+    first = holder(tmp_path)
     with (
         pytest.raises(UsageError, match=r"another process is at work in .*; wait until it ends"),
         alone(Run(tmp_path)),
@@ -64,9 +66,14 @@ def test_run_folders_among_the_images(tmp_path, split, out, refused):
     check_out(data / out, data)  # it began before, and its data are known
 
 
-def test_one_that_waits_goes_in_when_the_first_leaves(tmp_path, capsys):
-    first, begun = holder(tmp_path, 0.7), time.monotonic()
+def test_one_that_waits_goes_in_when_the_first_leaves(tmp_path, monkeypatch):
+    first, said = holder(tmp_path), []
+
+    def say(line):
+        said.append(line)
+        first.communicate(b"\n", timeout=60)  # it leaves
+
+    monkeypatch.setattr("mobilenets.jobs.alone.say", say)
     with alone(Run(tmp_path), wait=True):
-        assert time.monotonic() - begun > 0.3
-    first.wait()
-    assert "waiting for another process" in capsys.readouterr().err
+        assert first.returncode == 0
+    assert ["waiting for another process" in line for line in said] == [True]

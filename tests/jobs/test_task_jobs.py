@@ -92,6 +92,20 @@ def test_a_task_is_trained_and_a_second_call_returns(data, tmp_path, task):
     assert again() == result
 
 
+@pytest.mark.parametrize(
+    ("task", "epochs", "least"),
+    [
+        ("segment", 12, 0.55),  # 0.43 where all is ground
+        pytest.param("detect", 60, 0.3, marks=pytest.mark.slow),
+        pytest.param("embed", 30, 0.6, marks=pytest.mark.slow),
+    ],
+)
+def test_it_learns(data, tmp_path, task, epochs, least):
+    settings = FAST | {"epochs": epochs}
+    result = train(data[task], task=task, out=tmp_path / "run", settings=settings, **ASKED)
+    assert result[METRICS[task]] > least
+
+
 @pytest.mark.parametrize(("task", "crowds"), [("detect", False), ("detect", True), ("segment", False)])
 def test_a_test_split_that_judges_nothing_is_refused_before_the_training(tmp_path, task, crowds):
     WRITERS[task](tmp_path / "data")

@@ -51,7 +51,12 @@ def test_several_targets_multiply_or_add(form, wanted):
 def test_a_line_is_the_reward_of_many(form, rows):
     reward, table = Reward(form, (3.0, 2.0)), np.array(rows)
     offset, factor = reward.line(table[:, 1:])
-    wanted = [reward.of(quality, costs) for quality, *costs in rows]
+    first, second = table[:, 1] / 3, table[:, 2] / 2
+    wanted = {
+        "soft": table[:, 0] * (first * second) ** -0.07,
+        "hard": table[:, 0] / (first.clip(1) * second.clip(1)),
+        "absolute": table[:, 0] - 0.1 * (abs(first - 1) + abs(second - 1)),
+    }[form]
     np.testing.assert_allclose(offset + factor * table[:, 0], wanted)
 
 

@@ -182,16 +182,23 @@ def test_whatever_an_evaluator_does(evaluate, reason):
     assert reason in evaluated(evaluate, Job(0, (0, 0, 0, 0), None, 0)).reason
 
 
-def test_the_time_is_kept_over_sessions(tmp_path):
+def test_the_time_is_kept_over_sessions(tmp_path, monkeypatch):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, sleep=time.sleep)
+    for place in ("mobilenets.nas.search.time", "mobilenets.nas.trial.time"):
+        monkeypatch.setattr(place, clock)
+
     def slow(*job):
-        time.sleep(0.1)
+        clock.now += 1.0
         return judged(*job)
 
     with opened(tmp_path / "search.db") as record:
-        first = len(run(record, slow, trials=1000, hours=0.6 / 3600))
-        second = len(run(record, slow, trials=1000, hours=0.6 / 3600))
-    assert 1 <= first <= 5
-    assert second <= first + 2  # only what was spent between the evaluations is not counted
+        first = len(run(record, slow, trials=1000, hours=6.5 / 3600))
+        clock.now += 1000  # between the two nobody searched
+        second = len(run(record, slow, trials=1000, hours=6.5 / 3600))
+        third = len(run(record, slow, trials=1000, hours=9.5 / 3600))
+    assert (first, second) == (second, first)
+    assert 6 <= first <= 7
+    assert third - second == 3
 
 
 def test_limits_that_make_no_sense(tmp_path):
@@ -272,16 +279,18 @@ def test_a_storage_that_goes_away_ends_in_one_line(tmp_path):
 
 
 def test_two_drivers_share_the_trials(tmp_path):
-    from threading import Thread, get_ident
+    from threading import Barrier, Thread, get_ident
 
     place = tmp_path / "search.db"
 
     by: dict[int, int] = {}  # who tried which trial
+    together = Barrier(2, timeout=60)
 
     def drive():
         def slowly(number, *rest):
+            if get_ident() not in by.values():
+                together.wait()
             by[number] = get_ident()
-            time.sleep(0.1)  # so that the other one comes along
             return judged(number, *rest)
 
         with opened(place) as record:

@@ -1,11 +1,12 @@
 """Weights in other networks: the same function where it can be, one clear line where nothing fits."""
 
 import time
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -25,10 +26,7 @@ from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import ArchError
 from mobilenets.nn import build, transplant
 
-settings.register_profile(
-    "networks", deadline=None, max_examples=3, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("networks")
+few = settings(max_examples=3)
 
 NAMES = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small")  # separable, inverted, with a squeeze
 OTHERS = ("mnasnet_small", "mobilenetv3_rw", "mobilenetv4_conv_small_035")
@@ -61,13 +59,16 @@ def settled(arch, seed=0):
 
 
 def logits(network):
+    images = torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        return network(torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)))
+        return network(images.to(network.blocks[0].conv.weight.dtype))
 
 
-def assert_same(one, other, tolerance=1e-5):
-    """Logits that depend on the input, and agree relative to their size."""
-    mine, theirs = logits(one), logits(other)
+def assert_same(one, other, tolerance=1e-9):
+    """Logits that depend on the input, and agree relative to their size: in float64, since other widths are
+    added up in another order, which alone moves so deep a network by 1e-5 in float32.
+    """
+    mine, theirs = (logits(deepcopy(network).double()) for network in (one, other))
     assert theirs.std(0).mean() > 0.01 * theirs.abs().mean()
     torch.testing.assert_close(mine, theirs, rtol=0, atol=tolerance * float(theirs.abs().max()))
 
@@ -128,6 +129,7 @@ def test_into_itself_every_bit_stays(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(data=st.data())
 def test_any_edit_can_be_filled_and_leaves_the_source_alone(name, data):
     source = SOURCES[name]
@@ -143,6 +145,7 @@ def test_any_edit_can_be_filled_and_leaves_the_source_alone(name, data):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(data=st.data())
 def test_wider_networks_compute_the_same_and_give_the_old_one_back(name, data):
     source = SOURCES[name]
@@ -179,6 +182,7 @@ def rows(network):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@few
 @given(data=st.data())
 def test_removed_channels_that_were_silent_are_not_missed(name, data):
     """A wider network whose new channels say nothing, shuffled among the others, narrowed by importance."""

@@ -185,10 +185,10 @@ def test_a_device_lost_while_it_measures(devices, tmp_path, target):
 def test_a_device_that_hangs_is_left_in_time(devices, tmp_path, monkeypatch):
     file = on(ADB, tmp_path / "model.tflite")
     devices.become(hang=True)
-    monkeypatch.setattr(remote, "PATIENCE", 1.3)
+    monkeypatch.setattr(remote, "PATIENCE", 4.8)
     monkeypatch.setattr(benchmark_model, "MOST_SECONDS", 0.1)
     start = time.monotonic()
-    refused(lambda: file.lap(1, 0, 1), "gave no answer within 1.5 seconds; see whether it hangs")
+    refused(lambda: file.lap(1, 0, 1), "gave no answer within 5 seconds; see whether it hangs")
     assert time.monotonic() - start < 60
     with pytest.raises(ProcessLookupError):
         os.kill(int((devices.folder / "hanging").read_text()), 0)

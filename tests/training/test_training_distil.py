@@ -274,21 +274,22 @@ def test_it_goes_on_bit_for_bit_from_any_step(straight, blobs, tmp_path, monkeyp
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 def test_killed_with_a_teacher_it_ends_as_if_never_killed(blobs, tmp_path, server):
     begin, status = server
-    run, settings = Run(tmp_path / "killed"), SHORT | {"checkpoint_seconds": 0}
+    long = SHORT | {"epochs": 6}
+    run, settings = Run(tmp_path / "killed"), long | {"checkpoint_seconds": 0}
     straight = Run(
         tmp_path / "straight"
     )  # by the same server: with one thread, as it is bit for bit then only
-    begin(blobs, straight, SHORT, taught=True)
+    begin(blobs, straight, long, taught=True)
     assert status() == 0
     pid = begin(blobs, run, settings, taught=True)
     end = time.monotonic() + 120
-    while not run.last.exists() or checkpoint.read(run.last)[1]["progress"]["step"] < 2:
+    while not run.last.exists() or checkpoint.read(run.last)[1]["progress"]["step"] < 1:
         assert time.monotonic() < end
         time.sleep(0.002)
     assert pid > 1
     os.kill(pid, signal.SIGKILL)
     assert status() == -signal.SIGKILL
-    assert len(checkpoint.read(run.last)[1]["progress"]["history"]) < 2
-    begin(blobs, run, SHORT, taught=True)
+    assert len(checkpoint.read(run.last)[1]["progress"]["history"]) < 6
+    begin(blobs, run, long, taught=True)
     assert status() == 0
     assert outcome(run) == outcome(straight)

@@ -43,6 +43,7 @@ class Server(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
     Server.asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
         running.patience = threading.Event()
