@@ -19,6 +19,7 @@ from mobilenets.bench.families import family, work
 from mobilenets.bench.pieces import pieces
 from mobilenets.bench.record import Timing
 from mobilenets.bench.table_reading import read_table
+from mobilenets.cli import latency_check
 from mobilenets.jobs import latency_tables
 from mobilenets.jobs.latency import build_latency, predict_latency
 from mobilenets.jobs.latency_check import check_latency, compared, drawn, spearman
@@ -77,7 +78,7 @@ def bench(monkeypatch, tmp_path):
     return Bench(monkeypatch)
 
 
-def test_a_table_for_a_network_tells_it_and_its_narrower_versions(bench, tmp_path):
+def test_a_table_for_a_network_tells_it_and_its_narrower_versions(bench, tmp_path, capsys):
     table = table_for([SMALL], "litert:cpu:1", tmp_path / "t.json")
     assert read_table(tmp_path / "t.json") == table
     assert set(pieces(SMALL)) <= set(table.pieces)
@@ -85,6 +86,9 @@ def test_a_table_for_a_network_tells_it_and_its_narrower_versions(bench, tmp_pat
     found = predict_latency("mobilenet_v2", table=tmp_path / "t.json", resolution=32)
     assert found["results"][0]["missing"]
     checked = check_latency(tmp_path / "t.json", n=6)
+    latency_check.show(checked)
+    told = capsys.readouterr().out
+    assert all(row["name"] in told for row in checked["rows"])
     assert checked["mae_pct"] < 2
     assert checked["spearman"] > 0.9
     assert not any(row["missing"] for row in checked["rows"])
@@ -325,6 +329,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_latency import SMALL
 from mobilenets.bench import building
+from mobilenets.cli import latency_check
 from mobilenets.jobs import latency_tables
 building.PIECES, building.SECONDS, building.NETWORK_SECONDS = 6, 0.02, 0.02
 latency_tables.MOST_OTHERS, latency_tables.MOST = 1, {}

@@ -251,6 +251,15 @@ def test_what_cannot_be_listed_is_refused(options, kind, message):
         list_models(**options)
 
 
+def test_accuracy_is_drawn_against_cost(quick, tmp_path):
+    options = {"filter": "mobilenetv3_small_0", "measure": "torch:cpu:1"}
+    found = list_models(**options, plot=tmp_path / "a.svg")["models"]
+    drawn = (tmp_path / "a.svg").read_text()
+    assert "<svg" in drawn
+    assert "torch:cpu:1" in drawn
+    assert all(row["name"] in drawn for row in found if row["top1"] is not None)
+
+
 def test_a_description_can_be_built_from():
     document = describe("mobilenet_v2", width=0.5, resolution=96, ops=True)
     arch = decode(document["arch"])

@@ -14,6 +14,7 @@ from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import DataError, MissingPackage, RunError, UnknownName, UsageError
+from mobilenets.cli.predict import show
 from mobilenets.data.dataset import Box, BoxedSample, Coding, Dataset, MaskedSample, Sample
 from mobilenets.jobs import predict as predicting
 from mobilenets.jobs import score as scoring
@@ -176,7 +177,7 @@ def test_a_video_becomes_a_video_and_a_row_per_frame(model, tmp_path):
 
 
 @pytest.mark.parametrize("task", ["classify", "detect", "segment"])
-def test_every_task_watches_videos_beside_images(model, tmp_path, task):
+def test_every_task_watches_videos_beside_images(model, tmp_path, task, capsys):
     words = {"detect": "nms", "segment": "scores", "classify": ""}[task]
     given = [clip(tmp_path / "a.mp4"), photo(tmp_path / "b.png"), clip(tmp_path / "c.mp4", n=5)]
     document = predict(model(task, words), given, out=tmp_path / "out")
@@ -188,6 +189,23 @@ def test_every_task_watches_videos_beside_images(model, tmp_path, task):
     }  # fmt: skip
     assert len({frame.shape for frame in frames_of(tmp_path / "out/1_a.mp4")}) == 1
     assert not list(tmp_path.rglob(".*.part"))
+    capsys.readouterr()
+    show(document)
+    told = capsys.readouterr().out
+    assert f"{given[0]}: 10 frames, 0.9 s" in told
+    assert f"drawn: {tmp_path / 'out/1_a.mp4'}" in told
+    heads = {"detect": "score  x1", "segment": "pixels", "classify": "score"}
+    assert heads[task].split() == told.splitlines()[0].split()[2 : 2 + len(heads[task].split())]
+    assert str(given[1]) in told
+
+
+def test_an_image_without_boxes_has_its_line_at_its_place(model, tmp_path, capsys):
+    paths = [photo(tmp_path / "a.png"), tmp_path / "b.png", photo(tmp_path / "c.png")]
+    Image.new("RGB", (320, 200), (90, 90, 90)).save(paths[1])
+    show(predict(model("detect", "nms"), tmp_path))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if ".png" in line]
+    assert [row[0] for row in rows] == [str(path) for path in paths]
+    assert [row[1] for row in rows] == ["disc", "nothing", "disc"]
 
 
 def test_frames_go_to_one_table_when_that_is_asked(model, tmp_path):
