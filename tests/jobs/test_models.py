@@ -253,8 +253,8 @@ def test_what_cannot_be_listed_is_refused(options, kind, message):
 
 def test_accuracy_is_drawn_against_cost(quick, tmp_path):
     options = {"filter": "mobilenetv3_small_0", "measure": "torch:cpu:1"}
-    found = list_models(**options, plot=tmp_path / "a.svg")["models"]
-    drawn = (tmp_path / "a.svg").read_text()
+    found = list_models(**options, plot=tmp_path / "a.html")["models"]
+    drawn = (tmp_path / "a.html").read_text()
     assert "<svg" in drawn
     assert "torch:cpu:1" in drawn
     assert all(row["name"] in drawn for row in found if row["top1"] is not None)
