@@ -40,7 +40,7 @@ CARD = Card("classify", TINY, tuple(COLOURS), Preprocess(crop=32, resize=32))
 # Everything random at once, and a state saved every few steps.
 BUSY = {"epochs": 5, "batch_size": 8, "lr": 0.01, "warmup_epochs": 1, "mixup": 0.2, "erasing": 0.3,
         "augment": "strong", "clip_norm": 1.0, "class_weights": "balanced", "checkpoint_seconds": 0.05,
-        "resolution_schedule": ((0.5, 24),), "seed": 7}  # fmt: skip
+        "sam_rho": 0.02, "freeze_stride": 2, "resolution_schedule": ((0.5, 24),), "seed": 7}  # fmt: skip
 
 
 TAUGHT = {"distil_weight": 0.6, "distil_features": 0.5, "distil_unlabelled": 0.7}

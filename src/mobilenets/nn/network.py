@@ -28,17 +28,20 @@ class Network(nn.Module):
         self.strides = _strides(arch)
         self.taps = arch.head.taps
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor, start: int = 0) -> Any:
         """Normalised images (B, 3, H, W) to what the head gives.
+
+        Without taps, `x` may be what the blocks before `start` gave.
 
         A classifier: logits (B, classes). A detector: offsets (B, N, 4) of boxes against `arch.anchors`, as
         dx, dy, dw, dh times 10, 10, 5, 5, and logits (B, N, classes), background first where softmax scores.
         A segmenter: logits (B, classes, H, W). An embedder: unit vectors (B, size).
         """
         if not self.taps:
-            for block in self.blocks:
+            for block in self.blocks[start:]:
                 x = block(x)
             return self.head(x)
+        assert start == 0, "taps may lie before it"
         return self._answer(self.tapped(x), x)
 
     def watched(self, x: Tensor) -> tuple[Any, dict[int, Tensor]]:

@@ -29,6 +29,7 @@ from mobilenets.training.parts import Keeper, Parts, layout, prepare
 from mobilenets.training.progress import best_row, highest_row, is_finished
 from mobilenets.training.schedule import learning_rate, seed_at, side
 from mobilenets.training.settings import Settings
+from mobilenets.training.sharpness import uphill
 from mobilenets.training.signals import Wish, stop_wish
 from mobilenets.training.teacher import Teacher
 
@@ -190,11 +191,30 @@ def _train_epoch(parts: Parts, feeds: Feeds, keeper: Keeper, wish: Wish, show: A
 
 def _step(parts: Parts, batch: Shown, epoch: int, step: int) -> float:
     """One update; the loss. Raises TrainingError."""
-    settings, device = parts.settings, parts.accelerator.device
+    settings = parts.settings
     count = epoch * parts.steps + step
     rate = learning_rate(settings, count, parts.steps)
     position = seed_at(parts.seed, epoch, step)
-    torch.manual_seed(position)  # for dropout
+    x, y = _examples(parts, batch, position)
+    if settings.sam_rho:
+        value = _gradients(parts, *_half(x, y), position)
+        with uphill(parts.network, parts.learned, settings.sam_rho):
+            _gradients(parts, x, y, position)
+    else:
+        value = _gradients(parts, x, y, position)
+    norm = torch.nn.utils.clip_grad_norm_(parts.learned, settings.clip_norm or math.inf)
+    if not math.isfinite(value) or not math.isfinite(norm.item()):
+        _lost(f"the loss is {value:g} and the gradient's norm {norm.item():g}", epoch, step, settings, rate)
+    set_rate(parts.optimiser, rate)
+    parts.optimiser.step()
+    if parts.average:
+        parts.average.update(parts.network, count + 1)
+    return value
+
+
+def _examples(parts: Parts, batch: Shown, position: int) -> tuple[Tensor, Targets]:
+    """What the first block that learns is shown, with what is unlabelled last, and the targets."""
+    settings, device = parts.settings, parts.accelerator.device
     x = _inputs(parts, batch.pixels)
     y = (
         batch.targets.to(device)
@@ -205,21 +225,34 @@ def _step(parts: Parts, batch: Shown, epoch: int, step: int) -> float:
         x, y = classify.mixed(x, y, len(parts.card.labels), settings.mixup, position)
     if batch.unlabelled is not None:
         x = torch.cat([x, _inputs(parts, batch.unlabelled)])
-    with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-        outputs = parts.model(x)
+    with torch.no_grad(), _autocast(parts):
+        for block in parts.network.blocks[: parts.fixed]:
+            x = block(x)
+    return x, y
+
+
+def _half(x: Tensor, y: Targets) -> tuple[Tensor, Targets]:
+    """Half of the labelled examples: they tell well enough where it goes up, in half the time."""
+    n = max(2, len(y if isinstance(y, Tensor) else y[0]) // 2)  # batch norms compare
+    return x[:n], y[:n] if isinstance(y, Tensor) else tuple(t[:n] for t in y)
+
+
+def _autocast(parts: Parts) -> torch.autocast:
+    """Where the settings have it, operations that bear it compute in bfloat16."""
+    mixed = parts.settings.precision == "bfloat16"
+    return torch.autocast(parts.accelerator.device.type, torch.bfloat16, enabled=mixed)
+
+
+def _gradients(parts: Parts, x: Tensor, y: Targets, position: int) -> float:
+    """The loss, whose gradients are put where the optimiser looks for them."""
+    torch.manual_seed(position)  # for dropout
+    with _autocast(parts):
+        outputs = parts.model(x, parts.fixed) if parts.fixed else parts.model(x)
         lesson = parts.teaching.lesson(x, parts.compares) if parts.teaching else None
     loss = parts.loss(outputs, y, lesson) if lesson else parts.loss(outputs, y)
     parts.optimiser.zero_grad()
     parts.accelerator.backward(loss)
-    norm = torch.nn.utils.clip_grad_norm_(parts.learned, settings.clip_norm or math.inf)
-    value = float(loss.item())
-    if not math.isfinite(value) or not math.isfinite(norm.item()):
-        _lost(f"the loss is {value:g} and the gradient's norm {norm.item():g}", epoch, step, settings, rate)
-    set_rate(parts.optimiser, rate)
-    parts.optimiser.step()
-    if parts.average:
-        parts.average.update(parts.network, count + 1)
-    return value
+    return float(loss.item())
 
 
 def _inputs(parts: Parts, pixels: Tensor) -> Tensor:

@@ -58,6 +58,12 @@ class Parts:
     unlabelled: tuple[Path, ...] = ()
 
     @property
+    def fixed(self) -> int:
+        """How many blocks at the beginning stay as they are, while nobody else looks at their maps."""
+        looked_at = self.network.taps or self.teaching
+        return 0 if looked_at else len(frozen(self.network, self.settings.freeze_stride))
+
+    @property
     def drop_last(self) -> bool:
         """A last batch that is not full is left out, unless it is the only one."""
         return len(self.samples) >= self.batch_size

@@ -34,6 +34,7 @@ REALS = {
     "mixup": (0, 100),
     "erasing": (0, 1),
     "clip_norm": (0, math.inf),
+    "sam_rho": (0, 100),
     "distil_weight": (0, 1),
     "distil_temperature": (0.1, 100),
     "distil_unlabelled": (0.01, 100),
@@ -49,6 +50,7 @@ WHOLES = {
 }
 SWITCHES = ("decay_depthwise", "channels_last")
 SCENES = ("detect", "segment")  # tasks that see whole images with several things on them
+SHARP_SHARE = 0.75  # of the epochs are enough for sharpness-aware steps
 FEW = 20_000  # images: below, variety comes from seeing them often, and much of it only slows the learning
 
 
@@ -58,7 +60,9 @@ class Settings:
 
     `head_lr_factor` multiplies the rate of the classifier; `weight_decay` never touches norms and biases, and
     depthwise filters only with `decay_depthwise`. `ema_decay` 0 switches averaging off, `patience` 0 early
-    stop, `clip_norm` 0 clipping. `mixup` is the alpha of its Beta distribution, `erasing` a probability.
+    stop, `clip_norm` 0 clipping. With `sam_rho` the gradients of a step are those at weights moved so far up
+    the gradient of half the batch (`training.sharpness`), which takes up to half as long again. `mixup` is
+    the alpha of its Beta distribution, `erasing` a probability.
     `flip` None mirrors images unless the class names speak against it. `norm_momentum` (torch's convention)
     replaces the network's own. Blocks whose maps have at most the stride `freeze_stride` stay as they came:
     what they see (edges, textures) serves all photographs, and their large maps take much of the time.
@@ -95,6 +99,7 @@ class Settings:
     distil_unlabelled: float = 1.0
     patience: int = 0
     clip_norm: float = 0.0
+    sam_rho: float = 0.0
     precision: Precision = "float32"
     channels_last: bool = True
     workers: int = 0
@@ -128,8 +133,17 @@ class Settings:
 def finetuning(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for a network that brings weights, to be fitted to `n_train` images of `classes` classes.
 
-    Few images are seen more often, in smaller batches, and leave the first blocks as they came.
+    Few images are seen more often, in smaller batches, and leave the first blocks as they came. Classes of
+    few images are learned by sharpness-aware steps, which take longer, so in fewer of them.
     """
+    known = _plainly(n_train, classes, task)
+    if n_train >= FEW or task != "classify":  # nobody has measured it there
+        return known
+    return replace(known, epochs=round(known.epochs * SHARP_SHARE), lr=9e-4, sam_rho=0.1)
+
+
+def _plainly(n_train: int, classes: int, task: str) -> Settings:
+    """Fine-tuning by plain steps."""
     if task in SCENES:
         return _of_scenes(n_train, task)
     few = n_train < FEW
@@ -195,7 +209,7 @@ def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
     The rate stays where it is, since another moment may follow; nothing begins untrained, nothing is spared:
     embeddings are compared with each other, since vectors of classes would have to be learned first.
     """
-    known = finetuning(n_train, 3, task)
+    known = _plainly(n_train, 3, task)
     return replace(
         known,
         epochs=max(1, round(images / max(n_train, 1))),
@@ -228,7 +242,7 @@ def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
     Nothing in it begins untrained but the vectors of classes by which embeddings are trained, so half the
     epochs do, and nothing is spared, since all of it was cut.
     """
-    known = finetuning(n_train, classes, task)
+    known = _plainly(n_train, classes, task)
     factor = known.head_lr_factor if task == "embed" else 1.0
     return replace(known, epochs=max(1, known.epochs // 2), head_lr_factor=factor, freeze_stride=0)
 
