@@ -182,7 +182,7 @@ def test_classes_are_matched_by_name(fitted, tmp_path):
         for i in range(2):
             path = tmp_path / label / f"{i}.png"
             path.parent.mkdir(exist_ok=True)
-            Image.new("RGB", (40, 40), (90 * i, 0, 0)).save(path)
+            Image.new("RGB", (40, 40), (90 * i, len(label), 0)).save(path)
     with pytest.raises(DataError, match=r"class 'triangle', which .* does not know; it knows disc, square"):
         evaluate(out, tmp_path)
 

@@ -4,7 +4,7 @@ import shutil
 from functools import partial
 
 import pytest
-from test_task_jobs import boxes, masks
+from test_task_jobs import boxes, masks, scene
 from torch import nn
 
 from mobilenets.base.errors import (
@@ -38,8 +38,9 @@ def known(shapes, tmp_path_factory):
 @pytest.fixture
 def loose(shapes, tmp_path):
     """A folder of 32 images without labels, one of which is broken, and a text."""
-    shutil.copytree(shapes / "test", tmp_path / "loose")
+    (tmp_path / "loose/more").mkdir(parents=True)
     for number in range(16):
+        scene(number)[0].save(tmp_path / f"loose/more/{number:02}.png")
         shutil.copy(shapes / f"train/disc/{number:02}.png", tmp_path / "loose")
     (tmp_path / "loose/00.png").write_bytes(b"no image")
     (tmp_path / "loose/readme.txt").write_text("hello")
@@ -146,7 +147,7 @@ def test_a_teacher_of_other_classes_is_refused(known, shapes, tmp_path):
     for label in ("disc", "star"):
         for i in range(8):
             (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
-            shutil.copy(shapes / f"train/disc/{i:02}.png", tmp_path / "data" / label)
+            scene(i + 100 * (label == "star"))[0].save(tmp_path / "data" / label / f"{i}.png")
     with pytest.raises(UsageError, match="has no class 'star'; give one trained on these classes"):
         train(tmp_path / "data", out=tmp_path / "out", teacher=known, val=0.25, **ASKED)
     assert not (tmp_path / "out").exists()

@@ -38,7 +38,10 @@ def split_listing(listing: Listing[S], val: float | None = None, seed: int = 0) 
     usual = VAL_BESIDE_TEST if test else VAL
     held = _cut(whole, listing.root, usual if val is None else val, seed)
     if not held:
-        raise DataError(f"{listing.root} has no class with two different images; add some to validate on")
+        raise DataError(
+            f"{listing.root} has no class with two different images that are in no other class; add some to "
+            "validate on"
+        )
     train = tuple(sample for sample in whole if sample not in held)
     kept = tuple(sample for sample in whole if sample in held)
     made: tuple[Split, ...] = ("train", "val") if ALL in files else ("val",)
