@@ -68,3 +68,11 @@ def test_anything_else_does_not(answer, spoil):
 def test_nothing_found_where_nothing_is():
     none = torch.zeros(0)
     assert holds(torch.rand(3, 4).double(), torch.zeros(3, 2), none.reshape(0, 4).double(), none, none, RULE)
+
+
+@pytest.mark.parametrize(("moved", "right"), [(1e-6, True), (1e-4, False)])
+def test_boxes_far_larger_than_the_image_are_as_exact_as_float32(moved, right):
+    box = torch.tensor([[-40_000.0, -9_000.0, 70_000.0, 30_000.0]]).double()
+    score = torch.tensor([0.9])
+    given = box * (1 + moved)
+    assert holds(box, score[:, None], given, torch.zeros(1), score, RULE) == right

@@ -16,6 +16,7 @@ from mobilenets.tasks.detect import Rules, decode
 from mobilenets.tasks.detect.coder import flipped
 
 NEAR = 1e-3  # pixels between a box of the file and ours
+FAR = 100  # pixels from which on that grows with the box: float32 knows it no better
 NEARLY = 1e-4  # of an IoU: this close to the threshold a box may stay or go
 
 
@@ -68,7 +69,8 @@ def _class_holds(
     decoded: Tensor, scores: Tensor, boxes: Tensor, ranks: Tensor, iou: float, floor: float
 ) -> bool:
     """`holds` for one class, whose scores are (N,); those up to `floor` need not be there."""
-    near = (boxes[:, None] - decoded).abs().amax(dim=2) <= NEAR  # (k, N)
+    reach = (decoded.abs().amax(dim=1) / FAR).clamp(min=1)  # (N,)
+    near = (boxes[:, None] - decoded).abs().amax(dim=2) <= NEAR * reach  # (k, N)
     same = near & (ranks[:, None] == scores)
     among = box_iou(boxes, boxes).triu(diagonal=1)
     covered = (box_iou(boxes, decoded) > iou - NEARLY) & (ranks[:, None] >= scores)
