@@ -37,8 +37,8 @@ from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import Run, environment
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.searched_space import with_heads
 from mobilenets.jobs.short_training import ShortTraining
 from mobilenets.jobs.supernet import shared_weights

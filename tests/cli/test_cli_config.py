@@ -8,7 +8,7 @@ from mobilenets.base.errors import UsageError
 from mobilenets.base.run import Run, open_run
 from mobilenets.cli.main import main
 from mobilenets.cli.settings import collect
-from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.material import Material
 
 
 @pytest.fixture

@@ -519,7 +519,7 @@ def test_few_bad_files_are_left_out_and_many_refused(tmp_path):
     assert len(dataset.train) + len(dataset.val) == 38
     assert [one.file for one in left_out] == ["Annotations/000.xml", "Annotations/001.xml"]
     with pytest.raises(
-        DataError, match=r"3 of 40 images cannot be read \(7\.5 %; .*first: Annotations/000\.xml, cannot"
+        DataError, match=r"3 of 40 images cannot be used \(7\.5 %; .*first: Annotations/000\.xml, cannot"
     ):
         load_dataset(many(tmp_path / "many", 40, 3), task="detect")
 

@@ -52,7 +52,7 @@ def test_too_many_are_refused(pets):
     for i in range(4):
         (pets / f"dog/{i:02}.jpg").write_text("not found")
     expected = (
-        "4 of 60 images cannot be read (6.7 %; the limit is 5 %): first: dog/00.jpg, its content is no "
+        "4 of 60 images cannot be used (6.7 %; the limit is 5 %): first: dog/00.jpg, its content is no "
         f"readable BMP, GIF, JPEG, PNG, TIFF or WEBP; run `mobilenets doctor {pets}`"
     )
     with pytest.raises(DataError, match=re.escape(expected)):
@@ -123,6 +123,6 @@ def test_folders_with_nothing_to_learn_from_are_refused(pets, tmp_path_factory):
     for path in sorted((pets / "cat").iterdir())[:4]:
         path.write_bytes(b"spoiled")
     with pytest.raises(
-        DataError, match=r"4 of 60 images cannot be read \(6.7 %; the limit is 5 %\): first: cat/"
+        DataError, match=r"4 of 60 images cannot be used \(6.7 %; the limit is 5 %\): first: cat/"
     ):
         load_unlabelled(pets, dataset)

@@ -394,7 +394,7 @@ def test_few_bad_masks_are_left_out_and_many_refused(tmp_path):
         save(root / f"masks/{i:02}.png", BLOCKS + 90)
     assert dataset.made == ("train", "val")
     with pytest.raises(
-        DataError, match=r"3 of 40 images cannot be read \(7\.5 %; .*first: masks/00\.png, has values"
+        DataError, match=r"3 of 40 images cannot be used \(7\.5 %; .*first: masks/00\.png, has values"
     ):
         load_dataset(root, task="segment")
 

@@ -21,7 +21,8 @@ from mobilenets.cli.main import main
 from mobilenets.data.dataset import Sample
 from mobilenets.jobs.adapt import adapt, source
 from mobilenets.jobs.evaluate import evaluate
-from mobilenets.jobs.rounds import Material, of_classes
+from mobilenets.jobs.material import Material
+from mobilenets.jobs.rounds import of_classes
 from mobilenets.nn import load_model, save_model
 
 QUICK = {"images": 16, "tuned": 2, "step": 0.15, "decay": 1.0, "settings": {"epochs": 2, "batch_size": 8}}

@@ -21,9 +21,9 @@ from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
 from mobilenets.jobs.evaluate import evaluate
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.measured import measured
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
 from mobilenets.jobs.searched_space import priced, samples, with_heads
 from mobilenets.jobs.short_training import ShortTraining

@@ -11,8 +11,8 @@ from mobilenets.base.errors import DeviceError, UnknownName, UsageError
 from mobilenets.base.files import read_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.search import search
 from mobilenets.jobs.searched_space import with_heads
 from mobilenets.jobs.short_training import ShortTraining

@@ -8,7 +8,7 @@ from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, open_run
 from mobilenets.jobs import ways
 from mobilenets.jobs.choose import Budget, Pins, as_it_is
-from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.start import read_data
 from mobilenets.jobs.train import train_in
 from mobilenets.nn import load_model
@@ -45,6 +45,7 @@ def test_the_fastest_of_those_that_are_too_slow(tmp_path):
         ([(1.0, 12.0, False), (0.75, 8.5, True)], Pins()),  # what fits leaves next to nothing
         ([(1.0, None, False), (0.75, 5.0, True)], Pins()),  # the larger was not measured
         ([(0.75, 5.0, True), (0.5, 3.0, False)], Pins()),  # there is none
+        ([(0.75, 5.0, True), (0.5, 12.0, False)], Pins()),  # what is too slow is less capable, too
         ([(1.0, 12.0, False), (0.75, 5.0, True)], Pins(model="mobilenet_v2")),
     ],
 )

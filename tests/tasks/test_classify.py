@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from mobilenets.data.dataset import Sample
-from mobilenets.tasks.classify import Scored, balanced, decode, loss, mixed
+from mobilenets.tasks.classify import Scored, balanced, decode, loss, mixed, top
 
 
 def by_hand(logits, targets, smoothing, weights):
@@ -59,40 +59,48 @@ def test_mixup_blends_images_and_targets_alike():
     assert torch.equal(images, again)
 
 
+def scored(scores, truth):
+    """A result whose images nobody asks for."""
+    return Scored(
+        scores, truth, [Sample(Path(f"{i}.png"), int(label)) for i, label in enumerate(truth)], Path()
+    )
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 12), st.integers(1, 60), st.integers(0, 2**31))
 def test_counts_equal_torchmetrics(classes, n, seed):
     random = torch.Generator().manual_seed(seed)
     scores = torch.randn(n, classes, generator=random).softmax(1)
     truth = torch.randint(classes, (n,), generator=random)
-    found = Scored(scores.numpy(), truth.numpy())
+    found = scored(scores.numpy(), truth.numpy())
     options = {"num_classes": classes, "validate_args": False}
     for k in range(1, classes + 1):
         expected = MulticlassAccuracy(**options, average="micro", top_k=k)(scores, truth).item()
-        assert found.top(k) == pytest.approx(expected, abs=1e-6)
-    assert found.top1 == found.top(1)
+        assert top(k, found.scores, found.truth) == pytest.approx(expected, abs=1e-6)
+    assert found.value == found.metrics["top1"] == top(1, found.scores, found.truth)
     assert found.confusion() == MulticlassConfusionMatrix(**options)(scores, truth).tolist()
 
 
 def test_counts_by_hand():
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1], [0.3, 0.3, 0.4]], np.float32)
-    found = Scored(scores, np.array([0, 1, 1, 0]))
+    found = scored(scores, np.array([0, 1, 1, 0]))
     assert found.predicted.tolist() == [0, 1, 0, 2]
-    assert (found.top1, found.top(2), found.top(5)) == (0.5, 1.0, 1.0)
+    assert (found.metrics, top(2, found.scores, found.truth)) == ({"top1": 0.5, "top5": 1.0}, 1.0)
+    assert found.document()["metrics"] == {"top1": 0.5}  # of three classes, five hold every one
     assert found.confusion() == [[1, 0, 1], [1, 1, 0], [0, 0, 0]]
 
 
 def test_among_equal_scores_the_lower_index_is_said():
-    found = Scored(np.full((2, 40), 0.025, np.float32), np.array([0, 7]))
-    assert (found.predicted.tolist(), found.top1, found.top(7), found.top(8)) == ([0, 0], 0.5, 0.5, 1.0)
+    found = scored(np.full((2, 40), 0.025, np.float32), np.array([0, 7]))
+    shares = [top(k, found.scores, found.truth) for k in (1, 7, 8)]
+    assert (found.predicted.tolist(), shares) == ([0, 0], [0.5, 0.5, 1.0])
+    assert found.document()["metrics"] == {"top1": 0.5, "top5": 0.5}
 
 
 def test_predictions_name_files_below_the_root():
     samples = [Sample(Path("root/a/1.png"), 0), Sample(Path("root/b/2.png"), 1)]
-    found = Scored(np.array([[0.75, 0.25], [1 - 1e-7, 1e-7]]), np.array([0, 1])).predictions(
-        samples, Path("root")
-    )
-    assert found == [
+    scores, truth = np.array([[0.75, 0.25], [1 - 1e-7, 1e-7]]), np.array([0, 1])
+    assert Scored(scores, truth, samples, Path("root")).predictions() == [
         {"file": "a/1.png", "label": 0, "predicted": 0, "score": 0.75},
         {"file": "b/2.png", "label": 1, "predicted": 0, "score": 1.0},
     ]

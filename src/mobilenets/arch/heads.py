@@ -5,7 +5,7 @@ from dataclasses import replace
 from inspect import signature
 from math import sqrt
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 from mobilenets.arch.lower import lower
 from mobilenets.arch.spec import (
@@ -20,15 +20,14 @@ from mobilenets.arch.spec import (
     Inverted,
     Sizes,
     SSDLite,
-    Task,
     Universal,
+    check_task,
 )
 from mobilenets.arch.zoo import find
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import ArchError, UnknownName, UsageError
 
-TASKS: tuple[Task, ...] = get_args(Task)
 READINGS = ("tensorflow", "torchvision")
 EXTRAS = (512, 256, 256, 128)
 # Of the image's side, from the finest map to the coarsest, and what follows it (SSD, section 2.2).
@@ -78,8 +77,7 @@ def with_head(arch: Arch, task: str, classes: int, head: str | None = None, **op
     Raises UnknownName for another task or head, UsageError for an option that the head does not have,
     ArchError where the blocks cannot carry the head.
     """
-    if task not in TASKS:
-        raise UnknownName("task", task, TASKS)
+    check_task(task)
     if task == "classify":
         _refuse_options("a classifier", {"head": head, **options})
         return replace(arch, head=replace(arch.classifier, classes=classes))

@@ -78,6 +78,11 @@ class Op:
         """Multiply-accumulates of convolutions and linear layers for one image; nothing else is counted."""
         return self.weights * self.side_out * self.side_out
 
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel is filtered by itself, and there are several."""
+        return self.groups == self.cin == self.cout > 1
+
     @cached_property
     def elements(self) -> int:
         """Entries of the input and the output together."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
 from mobilenets.arch.checks import count, geometry, norm, odd, one_of, positive, shapes, taps
-from mobilenets.base.errors import ArchError, shown
+from mobilenets.base.errors import ArchError, UnknownName, shown
 
 Activation = Literal["none", "relu", "relu6", "hardswish", "gelu"]
 Gate = Literal["hardsigmoid", "sigmoid"]
@@ -21,6 +21,13 @@ HiddenKind = Literal["linear", "conv"]
 Task = Literal["classify", "detect", "segment", "embed"]
 Scoring = Literal["sigmoid", "softmax"]
 Sizes = tuple[tuple[float, float], ...]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+def check_task(task: str) -> None:
+    """Raise UnknownName unless the task is one we have."""
+    if task not in TASKS:
+        raise UnknownName("task", task, TASKS)
 
 
 @dataclass(frozen=True)

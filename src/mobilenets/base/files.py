@@ -99,8 +99,9 @@ def filling(folder: Path) -> Iterator[Path]:
 def _sweep_folders(folder: Path) -> None:
     """Remove the drafts of `folder` whose makers were killed."""
     for draft in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
-        if time.time() - draft.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):  # another process may just have finished it
+            if time.time() - draft.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -90,7 +90,7 @@ class Run:
 
     @property
     def ways(self) -> Path:
-        """Where `fit` had two: the network that fits and a larger one, adapted; which of them is kept."""
+        """The networks that `fit` made where it had several ways to one, and which of them is kept."""
         return self.folder / "ways.json"
 
     @property

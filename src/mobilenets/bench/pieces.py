@@ -1,6 +1,6 @@
 """A network as the pieces whose times add up to its latency: what is measured, and what a table keys on.
 
-A piece is an operation, or the few that no network has apart, described by what decides its time and nothing
+A piece is an operation, or several that always come together, described by what decides its time and nothing
 else: no names, no norms (they are folded into the weights), no activation that runtimes do within the
 convolution. It is made from lowered operations, so that every kind of block and head is covered.
 """
@@ -169,10 +169,9 @@ def _of_op(op: Op, padding: Padding) -> Iterator[Piece]:
     """One operation, and the pass of its activation where that is one of its own."""
     match op.kind:
         case "conv":
-            depthwise = op.groups == op.cin == op.cout and op.groups > 1
             yield Piece(
-                "depthwise" if depthwise else "conv", op.side_in, op.cin, op.cout, op.kernel, op.stride,
-                0 if depthwise else op.groups, op.dilation,
+                "depthwise" if op.depthwise else "conv", op.side_in, op.cin, op.cout, op.kernel, op.stride,
+                0 if op.depthwise else op.groups, op.dilation,
                 padding if op.stride > 1 and op.kernel > 1 else "",
             )  # fmt: skip
         case "average" | "blur":

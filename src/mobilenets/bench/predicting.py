@@ -104,7 +104,7 @@ class Predictor:
 
     def by_layer(self, arch: Arch) -> list[float]:
         """How a prediction divides over the blocks and the head (ms), the image and the answer with the first
-        and the last; what large weights cost beyond the cache is of the whole and stands in none.
+        and the last; what large weights cost beyond the cache belongs to no single one and is left out.
         """
         layers, factors = lower(arch), self.correction.factors[:-1]
         parts = [self._of(of_layer(layer, arch.dialect.padding)).columns for layer in layers]

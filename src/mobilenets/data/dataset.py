@@ -8,20 +8,10 @@ from typing import Any, Generic, Literal
 
 from typing_extensions import TypeVar
 
-from mobilenets.base.errors import UnknownName
-
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-TASKS = ("classify", "detect", "segment", "embed")
 ANNOTATED = ("detect", "segment")  # tasks whose samples are more than an image and a class
 IGNORED = 255  # of a mask: pixels that neither teach nor judge
-
-
-def checked_task(task: str) -> str:
-    """The task. Raises UnknownName when it is none."""
-    if task not in TASKS:
-        raise UnknownName("task", task, TASKS)
-    return task
 
 
 @dataclass(frozen=True)

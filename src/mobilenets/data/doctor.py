@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mobilenets.arch.spec import check_task
 from mobilenets.data import boxes, masks
-from mobilenets.data.dataset import ANNOTATED, BoxedSample, checked_task
+from mobilenets.data.dataset import ANNOTATED, BoxedSample
 from mobilenets.data.findings import Finding, Level, ranked, shown
 from mobilenets.data.formats import faults, read_listing
 from mobilenets.data.images import FORMATS, GRID, has_image_suffix, inspect_all
@@ -44,7 +45,8 @@ def examine(source: Path, task: str | None = None, embed: Embed | None = None) -
     Raises DataError when `source` does not exist, UnknownName for a task.
     """
     try:
-        task = checked_task(task) if task else guess(source)
+        task = task or guess(source)
+        check_task(task)
         if task in ANNOTATED:
             listing, rows, findings, *_ = survey(task, source)
             findings += list(_of_classes(listing)) if task == "segment" else []

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mobilenets.arch.spec import check_task
 from mobilenets.base.console import say
 from mobilenets.base.errors import DataError
 from mobilenets.base.files import sha256
-from mobilenets.data.dataset import ANNOTATED, Dataset, Sample, checked_task
+from mobilenets.data.dataset import ANNOTATED, Dataset, Sample
 from mobilenets.data.findings import Finding, ranked, shown
 from mobilenets.data.formats import find_listing
 from mobilenets.data.images import has_image_suffix, inspect_all
@@ -39,7 +40,8 @@ def load_dataset(
     Raises DataError when the layout does not serve, when more than 5 % of the files cannot be used, or when a
     class loses all its images in a split; UsageError when `val` is no share, UnknownName for a task.
     """
-    if checked_task(task) in ANNOTATED:
+    check_task(task)
+    if task in ANNOTATED:
         annotated, findings = read_annotated(source, task)
         return split_listing(annotated, val, seed), findings
     listing = find_listing(source)
@@ -113,7 +115,7 @@ def _bear(source: Path, findings: list[Finding], lost: int, total: int) -> None:
         return
     share, first = 100 * lost / total, findings[0]
     raise DataError(
-        f"{lost} of {total} images cannot be read ({share:.1f} %; the limit is "
+        f"{lost} of {total} images cannot be used ({share:.1f} %; the limit is "
         f"{100 * LIMIT:.0f} %): first: {first.file}, {first.message}; run `mobilenets doctor {source}`"
     )
 

@@ -16,12 +16,13 @@ from mobilenets.base.run import Run, find_run, marked, open_run, read, read_conf
 from mobilenets.jobs.adaptation import document, line
 from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.budget import Goal, parse_goal
+from mobilenets.jobs.material import Material, forget, judged
 from mobilenets.jobs.resource import Meter, meter
-from mobilenets.jobs.rounds import IMAGES, Material, Search, Trial, forget, judged, rounds
+from mobilenets.jobs.rounds import IMAGES, Adapting, Tryout, rounds
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
 from mobilenets.jobs.subject import finished, run_of
 from mobilenets.jobs.teacher import guidance, opened
-from mobilenets.jobs.verify import verified, verify
+from mobilenets.jobs.verify import finish
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 from mobilenets.reports.facts import Limit
 
@@ -57,7 +58,7 @@ def adapt(
     target ("3ms"), another resource ("150M macs", "1.2M params", "600kB" of activations), or a share of what
     the network takes now ("60%", "60% macs"). The run goes to `out`, by default beside the model as
     MODEL-adapted. `table` is a file of `mobilenets latency build`; what it lacks is measured. Everything else
-    is explained by `nas.Rules` and `Search`; `teacher` is a run or file whose outputs guide every
+    is explained by `nas.Rules` and `rounds.Adapting`; `teacher` is a run or file whose outputs guide every
     fine-tuning (the model itself, for example); `settings` are those of the last, long one.
     A second call goes on where the first was stopped.
     Raises UsageError, RunError, DataError, BudgetError, TrainingError, ExportError, StorageError.
@@ -66,7 +67,7 @@ def adapt(
 
     goal = parse_goal(budget)
     rules = Rules(step, decay, multiple, tuned, cast("Choice", choice), cast("Judge", judge))
-    search = Search(rules, images, importance, workers)
+    adapting = Adapting(rules, images, importance, workers)
     parse_target(target)
     if teacher is not None:
         opened(teacher)
@@ -87,7 +88,7 @@ def adapt(
         "budget": budget,
         "target": target,
         "table": str(table) if table else None,
-        **asdict(search.rules),
+        **asdict(adapting.rules),
         "images": images,
         "importance": importance,
         "teacher": str(teacher) if teacher else None,
@@ -97,10 +98,10 @@ def adapt(
     }
     with alone(open_run(place, asked)) as run:
         dataset = adapt_in(
-            run, weights, material, goal, target, search,
+            run, weights, material, goal, target, adapting,
             table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,
         )  # fmt: skip
-        return _finish(run, dataset, target)
+        return _finished(run, dataset, target)
 
 
 class FitsError(UsageError):
@@ -113,7 +114,7 @@ def adapt_in(
     material: Material,
     goal: Goal,
     target: str,
-    search: Search,
+    adapting: Adapting,
     *,
     table: Path | None = None,
     teacher: str | Path | None = None,
@@ -136,20 +137,20 @@ def adapt_in(
         known = meter(goal, card.arch, target, table, run.folder)
         start = _start(run, weights, lambda: judged(network, card, found.dataset), known, card.arch)
     budget = goal.of(start.cost)
-    if start.cost <= budget * (1 + search.rules.tolerance):
+    if start.cost <= budget * (1 + adapting.rules.tolerance):
         raise FitsError(
             f"{card.arch.name} takes {start.cost:.4g} {known.unit}, which meets {budget:.4g} as it is; "
             "give a smaller budget"
         )
     say(f"from {start.cost:.4g} to {budget:.4g} {known.unit}")
-    trial = Trial(material, search.images, search.importance, seed, str(teacher) if teacher else None)
+    tryout = Tryout(material, adapting.images, adapting.importance, seed, str(teacher) if teacher else None)
     done: list[Round] = []
-    with marked(run, "adapt"), rounds(run.folder / "rounds", trial, search.workers) as folder:
-        for one in netadapt(start, budget, search.rules, predict=known.predict, measure=known.measure,
+    with marked(run, "adapt"), rounds(run.folder / "rounds", tryout, adapting.workers) as folder:
+        for one in netadapt(start, budget, adapting.rules, predict=known.predict, measure=known.measure,
                             screen=folder.screen, tune=folder.tune):  # fmt: skip
             done.append(one)
             folder.keep_only(one.number, one.name)
-            write_json(run.adaptation, document(start, budget, known, search, done))
+            write_json(run.adaptation, document(start, budget, known, adapting, done))
             say(line(one, known, material.task))
     with marked(run, "train"):
         _long_tuning(run, done[-1].chosen.weights, found.dataset, guide, seed, settings)
@@ -213,32 +214,17 @@ def _long_tuning(
     training.train(network, dataset, card, override(chosen, **{"seed": seed, **(given or {})}), run, teacher)
 
 
-def _finish(run: Run, dataset: "Dataset", target: str) -> dict[str, Any]:
+def _finished(run: Run, dataset: "Dataset", target: str) -> dict[str, Any]:
     """Export, verify, report; what a program wants to know."""
-    from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
     adapted = read(run.adaptation)
-    if not verified(run):
-        limit = Limit(adapted["budget"], adapted["unit"], adapted["reached"])
-        with marked(run, "verify"):
-            found = verify(run, dataset, parse_target(target), limit, Rules().tolerance)
-            write_json(run.result, found)
-    with marked(run, "report"):
-        write_report(run)
-    result = read(run.result)
-    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit", "reached",
-            "met")  # fmt: skip
+    limit = Limit(adapted["budget"], adapted["unit"], adapted["reached"])
     return {
-        "artifact": str(run.folder / result["artifact"]),
-        **{key: result[key] for key in kept},
-        **{key: adapted[key] for key in ("resource", "error_percent")},
-        "start": adapted["start"],
+        **finish(run, dataset, parse_target(target), limit, Rules().tolerance),
+        **{key: adapted[key] for key in ("resource", "error_percent", "start", "images")},
         "rounds": len(adapted["rounds"]),
         "fine_tuned": sum(one["fine_tuned"] for one in adapted["rounds"]),
-        "images": adapted["images"],
-        "run": str(run.folder),
-        "report": str(run.report),
     }
 
 

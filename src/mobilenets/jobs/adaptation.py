@@ -7,12 +7,12 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import NAMES, Arch
 from mobilenets.arch.widths import widths
 from mobilenets.jobs.resource import Meter
-from mobilenets.jobs.rounds import Search
+from mobilenets.jobs.rounds import Adapting
 from mobilenets.nas.netadapt import Point, Round
 
 
 def document(
-    start: Point, budget: float, known: Meter, search: Search, done: Sequence[Round]
+    start: Point, budget: float, known: Meter, adapting: Adapting, done: Sequence[Round]
 ) -> dict[str, Any]:
     """adapt.json: where it began, what was wanted, every round, and how many images were seen.
 
@@ -25,15 +25,15 @@ def document(
         "unit": known.unit,
         "budget": budget,
         "reached": reached,
-        "met": reached <= budget * (1 + search.rules.tolerance),
+        "met": reached <= budget * (1 + adapting.rules.tolerance),
         "error_percent": known.error_percent,
         "start": _point(start),
         "rounds": [_round(one) for one in done],
         "layers": _layers(start.arch, done[-1].chosen.arch, known),
         "images": {
-            "each": search.images,
-            "lineage": search.images * len(done),
-            "all": search.images * sum(len(one.tuned) for one in done),
+            "each": adapting.images,
+            "lineage": adapting.images * len(done),
+            "all": adapting.images * sum(len(one.tuned) for one in done),
         },
     }
 

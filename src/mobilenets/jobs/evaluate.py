@@ -67,17 +67,10 @@ def evaluate(
         "target": str(session.target),
         "split": chosen,
         "n": len(dataset.split(chosen)),
-        **figures(scored),
+        **scored.metrics,
         "left_out": len(errors(findings)),
         "per_class": classes(scored, card.labels),
     }
-
-
-def figures(scored: "Scored") -> dict[str, float]:
-    """The metrics of a result, by name."""
-    from mobilenets.tasks.classify import Scored
-
-    return {"top1": scored.top1, "top5": scored.top(5)} if isinstance(scored, Scored) else scored.metrics
 
 
 def classes(scored: "Scored", labels: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -37,8 +37,8 @@ def chosen(
 ) -> list[Finalist]:
     """The best `count` networks that fit, also when they are measured on the target (None: costs are counts).
 
-    finalists.json says which; a second call reads it there, unless more `trials` ended since: then what the
-    run came to is of the past. Raises BudgetError where none of the best fits.
+    finalists.json says which; a second call reads it there, unless more `trials` ended since: then the old
+    result is deleted. Raises BudgetError where none of the best fits.
     """
     before = read(run.finalists, {})
     if before.get("trials") == trials:

@@ -6,34 +6,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, check_task
 from mobilenets.arch.zoo import FAMILIES, find
 from mobilenets.base.errors import UsageError, needs
-from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, marked, open_run
 from mobilenets.jobs import ways
 from mobilenets.jobs.alone import alone, check_out
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
-from mobilenets.jobs.rounds import Material
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.start import (
     Plan,
     check_head,
     check_settings,
-    check_task,
     check_weights,
     headed,
     read_data,
 )
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
 from mobilenets.jobs.train import train_in
-from mobilenets.jobs.verify import verified, verify
+from mobilenets.jobs.verify import finish, verified
 from mobilenets.reports.facts import Limit
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from mobilenets.data.dataset import Dataset
     from mobilenets.training import Teacher
 
 
@@ -116,7 +113,7 @@ def fit(
             if others:
                 ways.settle(run, others)
         ways.keep(run)
-        return _finished(run, found.dataset, limit)
+        return finish(run, found.dataset, limit.target, Limit(limit.ms))
 
 
 def _check(pins: Pins, weights: str, margin: float, search: float | None) -> None:
@@ -143,27 +140,3 @@ def _check_fit(planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: P
     if weights not in ("imagenet", "none"):
         pinned = find(str(pins.model), pins.width, pins.resolution or side, dialect=pins.dialect)
         check_weights(planned(pinned), weights, out)
-
-
-def _finished(run: Run, dataset: "Dataset", limit: Budget) -> dict[str, Any]:
-    """Export and measure, write the report, and say what came of it."""
-    from mobilenets.reports import write_report
-
-    if not verified(run):
-        with marked(run, "verify"):
-            write_json(run.result, verify(run, dataset, limit.target, Limit(limit.ms)))
-    with marked(run, "report"):
-        write_report(run)
-    return _summary(run)
-
-
-def _summary(run: Run) -> dict[str, Any]:
-    """What a program wants to know of a finished run."""
-    result = read_json(run.result)
-    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "budget_ms", "met", "weights")
-    return {
-        "artifact": str(run.folder / result["artifact"]),
-        **{key: result[key] for key in kept},
-        "run": str(run.folder),
-        "report": str(run.report),
-    }

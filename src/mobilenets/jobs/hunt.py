@@ -67,8 +67,8 @@ class Hunt:
 
 
 def beginning(problem: Problem) -> tuple[Genotype, ...]:
-    """The network of a space that is nearest to the one it is laid around, which is good for something:
-    where a search begins, unless it is known not to fit.
+    """Where a search begins: the space's network nearest to the one it is laid around, unless that is known
+    not to fit.
     """
     space = problem.space
     if space.start is None:
@@ -85,8 +85,9 @@ def prepared(
     run: Run, plain: Space, short: ShortTraining, goal: Goal, aim: Reward, table: Path | None,
     dataset: "Dataset", options: dict[str, Any],
 ) -> Hunt:  # fmt: skip
-    """The table is there, unless every trial is measured, and the budget can be met; once for a run: another
-    measurement would give another budget. `options` are those of the head.
+    """Build the latency table, unless every trial is measured, settle the budget, and see that it can be met.
+
+    The budget is settled once for a run: another measurement would give another. `options` are the head's.
 
     Raises BudgetError, UsageError, ExportError, DeviceError, StorageError.
     """

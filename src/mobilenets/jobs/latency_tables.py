@@ -187,7 +187,7 @@ def _lacking(spans: "Iterable[Span]", table: "Table") -> "list[Piece]":
 
 
 def _of_each_kind(own: "Iterable[Piece]", offered: "Iterable[Piece]", table: "Table") -> "list[Piece]":
-    """All of one's own, and of those offered what is far from any other, so many of each kind."""
+    """All of `own`, and of `offered` those farthest from the others, up to so many of each kind."""
     from mobilenets.bench.sampling import spread
 
     return spread(own, offered, lambda piece: MOST.get(piece.kind, MOST_OTHERS), table.pieces)

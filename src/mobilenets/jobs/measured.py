@@ -27,9 +27,10 @@ TRIES = 3  # to find such a moment on a machine that others use
 def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     """The latency of each network on `target` in ms at batch 1, with its terms and when it was measured.
 
-    Several are measured in turns, so that their ratios hold; up to three times where times spread, of which
-    the quickest counts. What was measured before on this processor with these versions, undisturbed, is read
-    from the cache folder; delete its folder `latency` to measure again. Another device is measured each time.
+    Several are measured in turns, so that their ratios hold; up to three times where times spread, and where
+    they do each time, the quickest counts. What was measured before on this processor with these versions,
+    undisturbed, is read from the cache folder; delete its folder `latency` to measure again. Another device
+    is measured each time.
     Raises UsageError, UnknownName for a target, ExportError, StorageError, DeviceError.
     """
     from mobilenets.runtimes import parse_target
@@ -54,13 +55,15 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
 
 
 def _calm(paths: Sequence[Path], target: "Target") -> "list[Timing]":
-    """Times of files in turns, of up to three measurements the quickest: what disturbs only adds to them."""
+    """Times of files in turns: the first calm ones, or of three the quickest: what disturbs adds to them."""
     from mobilenets.bench import measure_files
 
     files = {str(index): path for index, path in enumerate(paths)}
     found: list[list[Timing]] = []
-    while not found or (len(found) < TRIES and _spread(found[-1]) > SPREAD):
+    while len(found) < TRIES:
         found.append(list(measure_files(files, target, seconds=SECONDS).values()))
+        if _spread(found[-1]) <= SPREAD:
+            return found[-1]
     return min(found, key=lambda timings: sum(one.median_ms for one in timings))
 
 

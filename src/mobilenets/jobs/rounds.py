@@ -8,7 +8,6 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import TrainingError, UnknownName, UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
+from mobilenets.jobs.material import Material, judged
 from mobilenets.jobs.teacher import opened
 from mobilenets.nas.netadapt import Point, Proposal, Rules
 
@@ -34,7 +34,7 @@ SCORING_IMAGES = 512  # on which activations and gradients are looked at, to tel
 
 
 @dataclass(frozen=True)
-class Search:
+class Adapting:
     """How an adaptation goes about it: the rules of the rounds, `images` per short fine-tuning, the score by
     which channels are kept, how many processes work at once.
     """
@@ -53,21 +53,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Material:
-    """The images that a training had: where they lie, and how they were split."""
-
-    data: str
-    task: str
-    val: float | None = None
-    seed: int = 0
-
-    def dataset(self) -> "Dataset":
-        """The images, read once per process. Raises DataError."""
-        return _dataset(self)
-
-
-@dataclass(frozen=True)
-class Trial:
+class Tryout:
     """How proposals are tried: on how many `images`, by which score of channels (`nn.importance`), by whose
     outputs beside the labels.
     """
@@ -85,8 +71,8 @@ class Rounds:
     A kill leaves trainings under way, which go on bit for bit with the same number of threads.
     """
 
-    def __init__(self, folder: Path, trial: Trial, pool: Executor | None) -> None:
-        self.folder, self.trial, self.pool = folder, trial, pool
+    def __init__(self, folder: Path, tryout: Tryout, pool: Executor | None) -> None:
+        self.folder, self.tryout, self.pool = folder, tryout, pool
 
     def screen(self, number: int, parent: Point, proposed: Sequence[Proposal]) -> list[float]:
         """The held-out loss of each proposal as it is cut, before it is fine-tuned."""
@@ -95,7 +81,7 @@ class Rounds:
         missing = [one for one in proposed if one.name not in losses]
         if missing:
             calls = [
-                (self.trial, self._scores(number, parent), parent.weights, codec.dumps(one.arch))
+                (self.tryout, self._scores(number, parent), parent.weights, codec.dumps(one.arch))
                 for one in missing
             ]
             found = self._all(_loss_as_cut, calls)
@@ -108,7 +94,7 @@ class Rounds:
         scores = self._scores(number, parent)
         calls = [
             (
-                self.trial,
+                self.tryout,
                 scores,
                 parent.weights,
                 codec.dumps(one.arch),
@@ -131,11 +117,11 @@ class Rounds:
 
     def _scores(self, number: int, parent: Point) -> Path | None:
         """The file with the scores of the parent's channels; None for the norms, which need none."""
-        if self.trial.importance == "norm":
+        if self.tryout.importance == "norm":
             return None
         path = self._place(number) / "importance.safetensors"
         if not path.exists():
-            _write_scores(path, self.trial, parent.weights)
+            _write_scores(path, self.tryout, parent.weights)
         return path
 
     def _all(self, work: Any, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -156,35 +142,25 @@ class Rounds:
 
 
 @contextmanager
-def rounds(folder: Path, trial: Trial, workers: int) -> Iterator[Rounds]:
+def rounds(folder: Path, tryout: Tryout, workers: int) -> Iterator[Rounds]:
     """`Rounds` whose proposals are tried by so many processes; with one, by this one."""
     if workers == 1:
-        yield Rounds(folder, trial, None)
+        yield Rounds(folder, tryout, None)
         return
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_share_cores, initargs=(workers,)) as pool:
         try:
-            yield Rounds(folder, trial, pool)
+            yield Rounds(folder, tryout, pool)
         except BaseException:
             for process in (pool._processes or {}).values():  # noqa: SLF001 - it would wait for what they do
                 process.kill()
             raise
 
 
-def judged(network: "Network", card: Card, dataset: "Dataset") -> tuple[float, float]:
-    """The task's metric and the loss on the val split."""
-    from mobilenets import tasks
-
-    task = tasks.get(card.task)
-    found = task.evaluate(network, task.val_feed(dataset.val, card), card)
-    assert found is not None  # nothing stops it
-    return found.metrics[task.metric], found.loss
-
-
 def _tuned(
-    trial: Trial, scores: Path | None, parent: Path, arch: str, folder: Path, number: int
+    tryout: Tryout, scores: Path | None, parent: Path, arch: str, folder: Path, number: int
 ) -> tuple[float, float]:
     """Metric and loss of a proposal after its short fine-tuning; a finished one is read again."""
     from mobilenets import training
@@ -193,10 +169,10 @@ def _tuned(
     run = Run(folder)
     if not run.result.exists():
         network, card = _cut(scores, parent, codec.loads(arch))
-        dataset = trial.material.dataset()
-        few = replace(dataset, train=_sample(dataset.train, trial, number))
-        settings = replace(retuning(trial.images, len(few.train), card.task), seed=trial.seed + number)
-        teacher = opened(trial.teacher) if trial.teacher else None
+        dataset = tryout.material.dataset()
+        few = replace(dataset, train=_sample(dataset.train, tryout, number))
+        settings = replace(retuning(tryout.images, len(few.train), card.task), seed=tryout.seed + number)
+        teacher = opened(tryout.teacher) if tryout.teacher else None
         trained = training.train(network, few, card, settings, run, teacher)
         row = trained.history[trained.epoch - 1]
         write_json(
@@ -207,10 +183,10 @@ def _tuned(
     return result["metric"], result["loss"]
 
 
-def _loss_as_cut(trial: Trial, scores: Path | None, parent: Path, arch: str) -> float:
+def _loss_as_cut(tryout: Tryout, scores: Path | None, parent: Path, arch: str) -> float:
     """The held-out loss of a proposal before any fine-tuning."""
     network, card = _cut(scores, parent, codec.loads(arch))
-    dataset = trial.material.dataset()
+    dataset = tryout.material.dataset()
     thinned = of_classes if card.task == "embed" else evenly
     few = replace(dataset, val=thinned(dataset.val, SCREENING_IMAGES))
     return judged(network.eval(), card, few)[1]
@@ -241,7 +217,7 @@ def _cut(scores: Path | None, parent: Path, arch: Arch) -> tuple["Network", Card
     return transplant(network, arch, importance), replace(card, arch=arch)
 
 
-def _write_scores(path: Path, trial: Trial, parent: Path) -> None:
+def _write_scores(path: Path, tryout: Tryout, parent: Path) -> None:
     """The file of `nn.importance` for a network."""
     import torch
     from safetensors.torch import save
@@ -253,15 +229,15 @@ def _write_scores(path: Path, trial: Trial, parent: Path) -> None:
     from mobilenets.training.settings import retuning
 
     network, card = load_model(parent)
-    dataset = trial.material.dataset()
+    dataset = tryout.material.dataset()
     few = replace(dataset, train=evenly(dataset.train, SCORING_IMAGES))
     settings = retuning(len(few.train), len(few.train), card.task)
     task = tasks.get(card.task)
-    torch.manual_seed(trial.seed)
+    torch.manual_seed(tryout.seed)
     found: dict[str, Tensor] = dict(
         scores(
             network,
-            trial.importance,
+            tryout.importance,
             batches=_batches(task, few, card, settings),
             loss=task.criterion(card, settings, few),
         )
@@ -283,23 +259,10 @@ def _batches(task: Any, dataset: "Dataset", card: Card, settings: Any) -> Iterat
         yield normalise(card.preprocess, pixels), targets
 
 
-def _sample(train: Sequence[Any], trial: Trial, number: int) -> tuple[Any, ...]:
+def _sample(train: Sequence[Any], tryout: Tryout, number: int) -> tuple[Any, ...]:
     """The images of a round: the same for all its proposals."""
-    chosen = random.Random(f"{trial.seed} {number}")  # noqa: S311 - a sample, not a secret
-    return tuple(chosen.sample(list(train), min(trial.images, len(train))))
-
-
-@lru_cache(maxsize=2)
-def _dataset(material: Material) -> "Dataset":
-    """The images of a training."""
-    from mobilenets.data.load import find_source, load_dataset
-
-    return load_dataset(find_source(material.data), material.val, material.seed, material.task)[0]
-
-
-def forget() -> None:
-    """Have the images read anew: they may have changed since the last search or adaptation here."""
-    _dataset.cache_clear()
+    chosen = random.Random(f"{tryout.seed} {number}")  # noqa: S311 - a sample, not a secret
+    return tuple(chosen.sample(list(train), min(tryout.images, len(train))))
 
 
 def _share_cores(workers: int) -> None:

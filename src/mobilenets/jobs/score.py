@@ -39,8 +39,8 @@ def score(
 ) -> "Scored":
     """Run a model over one split of a dataset, whose class names it must know, and judge it by its task.
 
-    All kinds of result have `metrics` by name and `value`, the one that decides; but for classification also
-    `document()`, their part of result.json. `window` above 0 has segmentation look at images through windows
+    All kinds of result have `metrics` by name, `value`, the one that decides, and `document()`, their part of
+    result.json. `window` above 0 has segmentation look at images through windows
     of so many pixels. Embeddings are looked up among those of the train split.
     Raises RunError, DataError, UsageError.
     """
@@ -111,7 +111,8 @@ def _classified(
     own = indices(dataset, card, name)
     truth = np.array([own[sample.label] for sample in samples])
     paths = [sample.path for sample in samples]
-    return Scored(np.concatenate(list(probabilities(session, card.preprocess, paths))), truth)
+    scores = np.concatenate(list(probabilities(session, card.preprocess, paths)))
+    return Scored(scores, truth, samples, dataset.root)
 
 
 def _detected(session: "Session", dataset: "Dataset", samples: Sequence[Any], name: str) -> "DetectScored":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mobilenets.arch import codec, cost
-from mobilenets.arch.spec import Arch
+from mobilenets.arch.spec import Arch, check_task
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
 from mobilenets.base.errors import (
@@ -26,16 +26,16 @@ from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
 from mobilenets.jobs.hunt import Hunt, announce, pool_of, prepared
 from mobilenets.jobs.latency import listed
+from mobilenets.jobs.material import Material, forget
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material, forget
 from mobilenets.jobs.sandwich import check_places
 from mobilenets.jobs.search_result import Found, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
 from mobilenets.jobs.short_training import EPOCHS, VAL, ShortTraining
-from mobilenets.jobs.start import check_head, check_settings, check_task, headed, read_data
+from mobilenets.jobs.start import check_head, check_settings, headed, read_data
 from mobilenets.jobs.supernet import TUNED, check_evaluator, shared_weights
 from mobilenets.jobs.teacher import asked_of, check_guidance, guidance
-from mobilenets.jobs.verify import verified, verify
+from mobilenets.jobs.verify import finish
 from mobilenets.nas.databases import address, place, reach
 from mobilenets.nas.reward import Form, Reward
 from mobilenets.nas.space import Space
@@ -131,7 +131,7 @@ def search(
     if evaluator == "supernet":
         asked |= {"evaluator": evaluator, "supernet_epochs": supernet_epochs}
     _check(asked, trials, hours, workers)
-    _check_latency(goal.resource, direct, workers, ray, table)
+    _check_measuring(goal.resource, direct, workers, ray, table)
     url = address(storage or Path(out) / "search.db")
     reach(url)  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
@@ -193,11 +193,11 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
         raise UsageError(f"proxy_val must be between 0 and 1, got {asked['proxy_val']:g}; 0.2 is a fifth")
 
 
-def _check_latency(
+def _check_measuring(
     resource: str, direct: bool, workers: int, ray: str | None, table: str | Path | None
 ) -> None:
-    """Refuse a table of what is no time, to measure that, or to measure what would be disturbed; and workers
-    here beside those of a cluster. Raises UsageError.
+    """Raise UsageError for a latency table beside another budget than a latency, for `direct` where it cannot
+    work, and for workers here beside those of a cluster.
     """
     if ray is not None and workers > 1:
         raise UsageError(
@@ -292,23 +292,12 @@ def _of_zoo(name: str, resolution: int) -> Arch:
 
 def _finished(run: Run, dataset: "Dataset", target: str, limit: Limit) -> dict[str, Any]:
     """Export, verify, report; what a program wants to know."""
-    from mobilenets.reports import write_report
     from mobilenets.runtimes import parse_target
 
-    if not verified(run):
-        with marked(run, "verify"):
-            write_json(run.result, verify(run, dataset, parse_target(target), limit))
-    with marked(run, "report"):
-        write_report(run)
-    result, searched = read(run.result), read(run.search)
-    kept = ("task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit", "reached",
-            "met")  # fmt: skip
+    searched = read(run.search)
     return {
-        "artifact": str(run.folder / result["artifact"]),
-        **{key: result[key] for key in kept},
+        **finish(run, dataset, parse_target(target), limit),
         "trials": len(searched["trials"]),
         "failed": searched["failed"],
         "front": len(searched["front"]),
-        "run": str(run.folder),
-        "report": str(run.report),
     }

@@ -14,8 +14,8 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import UsageError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
+from mobilenets.jobs.material import Material
 from mobilenets.jobs.resource import Price
-from mobilenets.jobs.rounds import Material
 from mobilenets.jobs.start import Plan, open_network
 from mobilenets.nas.reward import Outcome
 from mobilenets.nas.space import Genotype

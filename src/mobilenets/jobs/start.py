@@ -14,12 +14,11 @@ from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
 from mobilenets.base.console import say
-from mobilenets.base.errors import ArchError, ConfigMismatch, DataError, UnknownName, UsageError, WeightsError
+from mobilenets.base.errors import ArchError, ConfigMismatch, DataError, UsageError, WeightsError
 from mobilenets.base.files import write_json, write_text
 from mobilenets.base.masking import masked
 from mobilenets.base.run import Run, read, read_config
 from mobilenets.data.dataset import SPLITS
-from mobilenets.tasks import TASKS
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
 # Of the shorter side, what the network is shown. Random crops make things look larger in training than they
 # are; showing less than all restores that (Touvron et al. 2019, "Fixing the train-test resolution").
 SHOWN = 0.93
-
-
-def check_task(task: str) -> None:
-    """Raise UnknownName unless the task is one we have."""
-    if task not in TASKS:
-        raise UnknownName("task", task, TASKS)
 
 
 def check_settings(settings: dict[str, Any] | None, task: str = "classify") -> None:

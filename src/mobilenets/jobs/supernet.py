@@ -13,7 +13,7 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import UnknownName, UsageError
 from mobilenets.base.run import Run
-from mobilenets.jobs.rounds import judged
+from mobilenets.jobs.material import judged
 from mobilenets.jobs.sandwich import Sandwich
 from mobilenets.jobs.short_training import BATCH, STEPS, ShortTraining
 from mobilenets.jobs.start import fresh_card

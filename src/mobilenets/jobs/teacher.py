@@ -1,4 +1,4 @@
-"""A teacher for `train` and `fit`, and the images that it alone judges."""
+"""A teacher for a training, and the images that it alone judges."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.card import Card
+from mobilenets.arch.spec import check_task
 from mobilenets.arch.zoo import find
 from mobilenets.base.run import Run, marked, open_run
 from mobilenets.jobs.alone import alone, check_out
@@ -13,7 +14,6 @@ from mobilenets.jobs.start import (
     Plan,
     check_head,
     check_settings,
-    check_task,
     check_weights,
     headed,
     open_network,
@@ -123,7 +123,7 @@ def train_in(
     may_lack: bool,
     guided: Guidance = ALONE,
 ) -> tuple["Trained", Card]:
-    """The training stage of `train` and `fit`: network, settings, loop; status.json says how it ended."""
+    """One training of `train`, `fit` or `search`: network, settings, loop; status.json says how it ended."""
     from mobilenets import training
     from mobilenets.training.folded import unfold
 

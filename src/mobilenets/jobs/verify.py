@@ -1,21 +1,21 @@
-"""The last stage of `fit` and `adapt`: the file is exported, and what it reaches is measured on the file."""
+"""The last stage of `fit`, `adapt` and `search`: the file is exported and measured."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import card as cards
-from mobilenets.base.run import Run, read
+from mobilenets.base.files import read_json, write_json
+from mobilenets.base.run import Run, marked, read
 from mobilenets.jobs.start import command
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
 from mobilenets.reports.facts import Limit
 
 if TYPE_CHECKING:
     from mobilenets.data.dataset import Dataset
-    from mobilenets.jobs.score import Scored
     from mobilenets.runtimes import Target
 
 LATENCY_SECONDS = 3.0
+TOLD = ("artifact", "task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit",
+        "reached", "budget_ms", "met", "weights")  # fmt: skip
 
 
 def verified(run: Run) -> bool:
@@ -25,6 +25,29 @@ def verified(run: Run) -> bool:
     result = read(run.result, {})
     name = result.get("artifact")
     return run.weights.is_file() and "budget" in result and bool(name) and (run.folder / name).is_file()
+
+
+def finish(
+    run: Run, dataset: "Dataset", target: "Target", limit: Limit, tolerance: float = 0.0
+) -> dict[str, Any]:
+    """Export, verify and report, unless it was done; what a program wants to know of any finished run.
+
+    Takes what `verify` takes. Raises ExportError, StorageError, DeviceError.
+    """
+    from mobilenets.reports import write_report
+
+    if not verified(run):
+        with marked(run, "verify"):
+            write_json(run.result, verify(run, dataset, target, limit, tolerance))
+    with marked(run, "report"):
+        write_report(run)
+    result = read_json(run.result)
+    return {
+        **{key: result[key] for key in TOLD},
+        "artifact": str(run.folder / result["artifact"]),
+        "run": str(run.folder),
+        "report": str(run.report),
+    }
 
 
 def verify(
@@ -79,15 +102,6 @@ def verify(
         **({"teacher": card.teacher} if card.teacher else {}),
         "torch_value": score(in_torch, dataset, dataset.held_out).value,
         "parity": {"n": parity.n, "max_abs": parity.max_abs, "agreement": parity.agreement},
-        **_judgement(scored, samples, dataset.root),
+        **scored.document(),
         "command": command(),
     }
-
-
-def _judgement(scored: "Scored", samples: Sequence[Any], root: Path) -> dict[str, Any]:
-    """What the task has to say of the held-out images."""
-    from mobilenets.tasks import classify
-
-    if isinstance(scored, classify.Scored):
-        return {"confusion": scored.confusion(), "predictions": scored.predictions(samples, root)}
-    return scored.document()

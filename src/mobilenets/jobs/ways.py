@@ -15,7 +15,8 @@ from mobilenets.base.run import Run, keep_weights, open_run, read, read_config
 from mobilenets.jobs.adapt import FitsError, adapt_in
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.choose import Budget, Pins
-from mobilenets.jobs.rounds import Material, Search
+from mobilenets.jobs.material import Material
+from mobilenets.jobs.rounds import Adapting
 from mobilenets.jobs.search import search
 from mobilenets.jobs.start import Plan
 
@@ -39,15 +40,12 @@ def larger(run: Run, budget: Budget, pins: Pins, planned: Callable[[Arch], Plan]
     None where the choice was pinned, where what was chosen leaves less than GAP unused, or where nothing that
     is too slow was measured.
     """
-    rows = read_json(run.candidates)["candidates"]
-    chosen = next((row for row in rows if row["chosen"]), None)
+    rows = read_json(run.candidates)["candidates"]  # the most capable of a resolution first
+    place, chosen = next(((i, row) for i, row in enumerate(rows) if row["chosen"]), (0, None))
     if pins.model or not chosen or chosen["median_ms"] > (1 - GAP) * budget.limit:
         return None
-    slow = [
-        row
-        for row in rows
-        if row["median_ms"] and not row["meets"] and row["resolution"] == chosen["resolution"]
-    ]
+    before = [row for row in rows[:place] if row["resolution"] == chosen["resolution"]]
+    slow = [row for row in before if row["median_ms"] and not row["meets"]]
     if not slow:
         return None
     row = min(slow, key=lambda one: one["median_ms"])
@@ -82,7 +80,7 @@ def adapted(
     goal = Goal("latency", budget.limit)
     try:
         adapt_in(
-            narrow, whole.weights, material, goal, str(budget.target), Search(),
+            narrow, whole.weights, material, goal, str(budget.target), Adapting(),
             teacher=teacher if isinstance(teacher, str | Path) else None, seed=seed,
             settings=settings,
         )  # fmt: skip

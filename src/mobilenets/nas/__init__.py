@@ -1,4 +1,4 @@
-"""Search and adaptation of networks. Nothing here trains, measures or stores: functions that do are given."""
+"""Search and adaptation of networks. Nothing here trains or measures: functions that do are given."""
 
 from mobilenets.nas.netadapt import Point, Proposal, Round, Rules, netadapt
 from mobilenets.nas.reward import Outcome, Reward, front, hypervolume

@@ -3,8 +3,8 @@
 One training tells a network's quality but roughly, and the best of many is mostly one that was lucky. So the
 leaders are trained again, with other seeds, and what one evaluation says is weighed against what all others
 say of such networks: a network's expected quality is that of the model of choices, which holds an effect of
-the network itself (`strategies/model.py`), so it is drawn to the model's mean, the less, the oftener the
-network was evaluated.
+the network itself (`strategies/model.py`), so it is pulled towards the model's mean, the less the more
+often the network was evaluated.
 
     confirm = Confirm(problem, seed)
     confirm.tell(trial)                    # every trial, in the order in which they ended

@@ -56,7 +56,7 @@ def composed(name: str, seed: Arch, parts: Sequence[Part]) -> Space:
 
     @lru_cache(maxsize=65536)
     def same(index: int, local: Genotype, channels: int) -> tuple[Genotype, int]:
-        """Of all local choices for the same operations one, and the channels that they give."""
+        """One of all local choices that make the same operations, the same for each, and their channels."""
         part = parts[index]
         wanted = _operations(part, local, channels)
         for k in range(len(local)):

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from mobilenets.base.errors import ConfigMismatch, RunError, shown
+from mobilenets.base.run import changes
 from mobilenets.nas.attributes import attributes, read_trial, with_result
 from mobilenets.nas.databases import address, opened_at, place, storing, tried_again
 from mobilenets.nas.leases import Leases
@@ -170,8 +171,8 @@ class Record:
         return [one for one in mine if one not in tired]
 
     def end(self, done: Done, beside: int = 1) -> Trial | None:
-        """Write down how a trial of this driver ended, one of so many at once, and return it; None where it
-        is so no longer. One whose reward is no number has failed.
+        """Write down how a trial of this driver ended, which ran with `beside` - 1 others at once, and return
+        it; None where this driver no longer holds it. One whose reward is no number has failed.
         """
         trial = self._trials[done.number]
         trial = replace(trial, seconds=done.seconds, beside=beside, ended=self._next_end())
@@ -202,7 +203,7 @@ class Record:
                 self._storage.set_study_user_attr(self._study, IDENTITY, self.identity)
                 there = self.identity
         if there != self.identity:
-            differing = _differences(there, self.identity) if there else "not one of ours"
+            differing = changes(there, self.identity) if there else "not one of ours"
             raise ConfigMismatch(
                 f"{self.place} holds another search ({differing}); use another place, or the same settings"
             )
@@ -262,9 +263,3 @@ def _study(storage: Any, name: str) -> int:
     with suppress(DuplicatedStudyError):
         return int(storage.create_new_study([StudyDirection.MAXIMIZE], name))
     return int(storage.get_study_id_from_name(name))
-
-
-def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs between two searches, in words."""
-    keys = [key for key in {**there, **now} if there.get(key) != now.get(key)]
-    return ", ".join(f"{key}: {shown(there.get(key))} there, {shown(now.get(key))} now" for key in keys)

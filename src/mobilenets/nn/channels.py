@@ -18,8 +18,8 @@ Scores = Mapping[str, Tensor]
 
 
 class Reader(NamedTuple):
-    """An operation that reads channels and makes others of them: its name, how many of them, from which on
-    among all that it reads.
+    """An operation that reads channels and makes others of them: its name, how many of these channels it
+    reads, and where they begin among all that it reads.
     """
 
     path: str
@@ -56,7 +56,7 @@ class Channels:
         return self._keep(path, self.reads[path], op.cin), self._keep(path, self.writes[path], op.cout)
 
     def readers(self) -> dict[str, list[Reader]]:
-        """For channels that are the same, by the first operation that makes them: who makes others of them.
+        """Who reads each set of channels that are kept or cut together, by the first operation that makes them.
 
         Channels that nobody reads, which are the answers, are left out.
         """

@@ -104,7 +104,7 @@ def _taylor(network: Network, readers: Mapping[str, list[Reader]], names: list[s
 def _readers(network: Network) -> dict[str, list[Reader]]:
     """For the channels that an operation makes, by its name: the layers that make others of them."""
     lowered = lower(network.arch)
-    alone = {path for path, op in lowered.named_ops() if op.groups == op.cin == op.cout > 1}
+    alone = {path for path, op in lowered.named_ops() if op.depthwise}
     return Channels(lowered, frozenset(alone), {}, network.arch.dialect.norm_eps, {}).readers()
 
 

@@ -47,7 +47,7 @@ class SameConv(nn.Conv2d):
 def convolution(op: Op, dialect: Dialect) -> nn.Conv2d:
     """The bare convolution of an operation, padded as the dialect says."""
     same = dialect.padding == "same"
-    kind: type[nn.Conv2d] = Depthwise if op.groups == op.cin == op.cout > 1 else nn.Conv2d
+    kind: type[nn.Conv2d] = Depthwise if op.depthwise else nn.Conv2d
     if same and op.stride > 1:  # at stride 1 both paddings agree
         kind = SameConv
     padding = 0 if kind is SameConv else (op.kernel - 1) // 2 * op.dilation

@@ -14,12 +14,12 @@ SAID = {"fits": "the largest that fits", "adapted": "the next larger one, adapte
 
 
 def section(facts: Facts) -> dict[str, Any]:
-    """What the page shows of both ways of `fit`, and of adapt.json; nothing where there is neither."""
+    """What the page shows of the ways of `fit`, and of adapt.json; nothing where there is neither."""
     return {"ways": _ways(facts), **_path(facts)}
 
 
 def _ways(facts: Facts) -> list[dict[str, Any]]:
-    """What both ways came to, as rows."""
+    """What each way came to, as rows."""
     return [
         {
             "said": SAID.get(one["way"], one["way"]),

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobilenets.reports.lettering import fitting, font
+from mobilenets.reports.palette import GROUND, LETTERS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LEAST, MOST = 160, 1280  # sides in pixels between which a picture is drawn, so that its caption can be read
-INK, PAPER = (255, 255, 255), (28, 32, 38)
 
 
 def draw_prediction(image: "Image", label: str, score: float) -> "Image":
@@ -22,14 +22,14 @@ def draw_prediction(image: "Image", label: str, score: float) -> "Image":
 
     picture = _sized(image)
     bar = max(24, min(64, picture.width // 10))
-    canvas = Image.new("RGB", (picture.width, picture.height + bar), PAPER)
+    canvas = Image.new("RGB", (picture.width, picture.height + bar), GROUND)
     canvas.paste(picture, (0, 0))
     pen, face = ImageDraw.Draw(canvas), font(bar * 0.55)
     middle, edge = picture.height + bar // 2, bar // 3
     share = f"{score:.0%}"
-    pen.text((picture.width - edge, middle), share, fill=INK, font=face, anchor="rm")
+    pen.text((picture.width - edge, middle), share, fill=LETTERS, font=face, anchor="rm")
     room = picture.width - 3 * edge - face.getlength(share)
-    pen.text((edge, middle), fitting(label, face, room), fill=INK, font=face, anchor="lm")
+    pen.text((edge, middle), fitting(label, face, room), fill=LETTERS, font=face, anchor="lm")
     return canvas
 
 
@@ -41,11 +41,11 @@ def beside(pictures: Sequence[tuple[str, "Image"]]) -> "Image":
     bar = max(22, min(48, height // 14))
     gap = max(4, bar // 4)
     width = sum(picture.width for _, picture in pictures) + gap * (len(pictures) - 1)
-    canvas = Image.new("RGB", (width, height + bar), PAPER)
+    canvas = Image.new("RGB", (width, height + bar), GROUND)
     pen, face, left = ImageDraw.Draw(canvas), font(bar * 0.55), 0
     for caption, picture in pictures:
         text = fitting(caption, face, picture.width - bar // 2)
-        pen.text((left + bar // 4, bar // 2), text, fill=INK, font=face, anchor="lm")
+        pen.text((left + bar // 4, bar // 2), text, fill=LETTERS, font=face, anchor="lm")
         canvas.paste(picture, (left, bar))
         left += picture.width + gap
     return canvas

@@ -8,7 +8,7 @@ import numpy as np
 from mobilenets.data.dataset import IGNORED
 from mobilenets.reports.boxes import enlarged
 from mobilenets.reports.lettering import fitting, font
-from mobilenets.reports.palette import Colour, area_colour
+from mobilenets.reports.palette import GROUND, LETTERS, Colour, area_colour
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MANY = 60  # classes beyond which a legend of all would hide the picture
 VOID: Colour = (96, 100, 106)
 STRENGTH = 0.6  # of the colour over the photograph
-LETTERS, GROUND = (255, 255, 255), (28, 32, 38)
 
 Legend = Literal["present", "all", "none"]
 

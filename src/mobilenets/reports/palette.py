@@ -15,6 +15,7 @@ OKABE_ITO: tuple[Colour, ...] = (
     (240, 228, 66),  # yellow
 )
 INK, PAPER = (20, 22, 26), (255, 255, 255)
+LETTERS, GROUND = (255, 255, 255), (28, 32, 38)  # of captions beneath pictures
 # dash and gap in widths of the line, for the first seven classes, the next, the one after
 DASHES: tuple[tuple[float, float] | None, ...] = (None, (5.0, 2.5), (1.5, 1.5))
 SHADES = (1.0, 0.6, 1.45)  # the same for areas: as it is, darker, lighter

@@ -6,6 +6,7 @@ from mobilenets.reports.measures import interval
 NOTHING = "–"
 METRICS = {
     "top1": "top-1",
+    "top5": "top-5",
     "mAP50": "mAP at IoU 0.5",
     "mAP": "COCO mAP",
     "mAP75": "mAP at IoU 0.75",

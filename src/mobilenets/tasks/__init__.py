@@ -2,16 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from mobilenets.base.errors import UnknownName
+from mobilenets.arch.spec import check_task
 
 if TYPE_CHECKING:
     from mobilenets.tasks.task import Task
 
-TASKS = ("classify", "detect", "segment", "embed")
-
 
 def get(name: str) -> "Task":
     """A task by its name. Raises UnknownName."""
+    check_task(name)
     if name == "classify":
         from mobilenets.tasks.classify import Classify
 
@@ -24,8 +23,6 @@ def get(name: str) -> "Task":
         from mobilenets.tasks.segment import Segment
 
         return Segment()
-    if name == "embed":
-        from mobilenets.tasks.embed import Embed
+    from mobilenets.tasks.embed import Embed
 
-        return Embed()
-    raise UnknownName("task", name, TASKS)
+    return Embed()

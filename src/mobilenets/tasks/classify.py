@@ -58,8 +58,7 @@ class Classify:
         if (logits := answers_of(network, cache, card.preprocess, stop)) is None:
             return None
         truth = torch.tensor(labels)
-        top1 = Scored(logits.numpy(), truth.numpy()).top1
-        return Judged(loss(logits, truth).item(), {"top1": top1})
+        return Judged(loss(logits, truth).item(), {"top1": top(1, logits.numpy(), truth.numpy())})
 
 
 class CrossEntropy(nn.Module):
@@ -127,10 +126,12 @@ def mixed(pixels: Tensor, targets: Tensor, classes: int, alpha: float, seed: int
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores (N, classes) for N images, probabilities or logits, and their true classes (N,)."""
+    """Scores (N, classes) for N images below `root`, probabilities or logits, and their true classes (N,)."""
 
     scores: np.ndarray
     truth: np.ndarray
+    samples: Sequence[Sample]
+    root: Path
 
     @property
     def predicted(self) -> np.ndarray:
@@ -139,23 +140,21 @@ class Scored:
         return best
 
     @property
-    def top1(self) -> float:
-        """The share of images whose highest class is the true one."""
-        return float((self.predicted == self.truth).mean())
-
-    @property
     def metrics(self) -> dict[str, float]:
-        """Top-1 and top-5 by name."""
-        return {"top1": self.top1, "top5": self.top(5)}
+        """The shares of images whose true class is the highest, and among the five highest, by name."""
+        return {f"top{k}": top(k, self.scores, self.truth) for k in (1, 5)}
 
     @property
     def value(self) -> float:
         """The metric that decides."""
-        return self.top1
+        return self.metrics["top1"]
 
-    def top(self, k: int) -> float:
-        """The share of images whose true class is among the `k` highest; all are, where there are no more."""
-        return float((ranked(self.scores)[:, :k] == self.truth[:, None]).any(axis=1).mean())
+    def document(self) -> dict[str, Any]:
+        """What result.json says of them: metrics (top-5 where it can miss), confusion and predictions."""
+        telling = {
+            name: value for name, value in self.metrics.items() if int(name[3:]) < self.scores.shape[1]
+        }
+        return {"metrics": telling, "confusion": self.confusion(), "predictions": self.predictions()}
 
     def confusion(self) -> list[list[int]]:
         """Counts, one row per true class, one column per predicted class."""
@@ -164,19 +163,27 @@ class Scored:
         np.add.at(counts, (self.truth, self.predicted), 1)
         return counts.tolist()
 
-    def predictions(self, samples: Sequence[Sample], root: Path) -> list[dict[str, Any]]:
+    def predictions(self) -> list[dict[str, Any]]:
         """File below `root`, true class, predicted class and its score of every image."""
         return [
             {
-                "file": sample.path.relative_to(root).as_posix(),
+                "file": sample.path.relative_to(self.root).as_posix(),
                 "label": int(label),
                 "predicted": int(guess),
                 "score": round(float(row[guess]), DIGITS),
             }
             for sample, label, guess, row in zip(
-                samples, self.truth, self.predicted, self.scores, strict=True
+                self.samples, self.truth, self.predicted, self.scores, strict=True
             )
         ]
+
+
+def top(k: int, scores: np.ndarray, truth: np.ndarray) -> float:
+    """The share of rows of scores (N, classes) whose true class (N,) is among the `k` highest.
+
+    All are, where there are no more classes.
+    """
+    return float((ranked(scores)[:, :k] == truth[:, None]).any(axis=1).mean())
 
 
 def ranked(scores: np.ndarray) -> np.ndarray:

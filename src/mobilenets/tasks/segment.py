@@ -9,12 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobilenets.arch.card import Card
-from mobilenets.base.errors import DataError
 from mobilenets.data.augment import may_flip
 from mobilenets.data.cache import ImageCache, build_cache, build_masks, build_whole
 from mobilenets.data.dataset import IGNORED, Dataset, MaskedSample
 from mobilenets.data.feeds import MaskedImages
-from mobilenets.tasks.segment_scored import counted, ious
+from mobilenets.tasks.segment_scored import counted, figures
 from mobilenets.tasks.task import Choices, Judged, run_over
 
 FINER = 2  # times the network's side: what training images are kept at, so that windows of them stay sharp
@@ -149,13 +148,5 @@ class Segment:
         tally = _Tally(held, np.zeros((classes, classes), np.int64))
         if not run_over(network, held.cache, card.preprocess, tally.take, stop=stop, batch_size=8):
             return None
-        if not tally.counts.sum():
-            raise DataError(
-                f"no pixel of the {len(tally.losses)} masks to judge by has a class; put images "
-                "with classes there"
-            )
-        metrics = {
-            "mIoU": float(np.nanmean(ious(tally.counts))),
-            "pixel_accuracy": float(np.trace(tally.counts) / max(1, tally.counts.sum())),
-        }
-        return Judged(sum(tally.losses) / len(tally.losses), metrics)
+        n = len(tally.losses)
+        return Judged(sum(tally.losses) / n, figures(tally.counts, n))

@@ -99,6 +99,17 @@ def ious(counts: np.ndarray) -> np.ndarray:
     return shares
 
 
+def figures(counts: np.ndarray, n: int) -> dict[str, float]:
+    """From pixel counts (classes, classes) of `n` masks, by true class and predicted: the mean IoU over the
+    classes that are there or predicted, and the share of pixels that are right.
+
+    Raises DataError where no pixel has a class.
+    """
+    if not counts.sum():
+        raise DataError(f"no pixel of the {n} masks to judge by has a class; put images with classes there")
+    return {"mIoU": float(np.nanmean(ious(counts))), "pixel_accuracy": float(np.trace(counts) / counts.sum())}
+
+
 @dataclass(frozen=True)
 class Judged:
     """One image: the mean IoU over the classes that are there or predicted; 1 where nothing is labelled."""
@@ -166,12 +177,7 @@ class Scored:
 
         Raises DataError where no pixel has a class.
         """
-        if not self.counts.sum():
-            raise DataError(
-                f"no pixel of the {len(self)} masks to judge by has a class; put images with classes there"
-            )
-        right, all_of_them = float(np.trace(self.counts)), float(self.counts.sum())
-        return {"mIoU": float(np.nanmean(ious(self.counts))), "pixel_accuracy": right / max(1.0, all_of_them)}
+        return figures(self.counts, len(self))
 
     @property
     def value(self) -> float:

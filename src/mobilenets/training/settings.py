@@ -58,22 +58,20 @@ FEW = 20_000  # images: below, variety comes from seeing them often, and much of
 class Settings:
     """Everything the loop can be told. Rates are per step, times are in epochs.
 
-    `head_lr_factor` multiplies the rate of the classifier; `weight_decay` never touches norms and biases, and
+    `head_lr_factor` multiplies the rate of the head; `weight_decay` never touches norms and biases, and
     depthwise filters only with `decay_depthwise`. `ema_decay` 0 switches averaging off, `patience` 0 early
     stop, `clip_norm` 0 clipping. With `sam_rho` the gradients of a step are those at weights moved so far up
     the gradient of half the batch (`training.sharpness`), which takes up to half as long again. `mixup` is
-    the alpha of its Beta distribution, `erasing` a probability.
-    `flip` None mirrors images unless the class names speak against it. `norm_momentum` (torch's convention)
-    replaces the network's own. Blocks whose maps have at most the stride `freeze_stride` stay as they came:
-    what they see (edges, textures) serves all photographs, and their large maps take much of the time.
-    `resolution_schedule` holds (share of the epochs, side in pixels): up to that
-    share, images of that side; afterwards the network's own. `embed_loss` is what embeddings are trained by,
-    one of those that `tasks.embed.criterion` knows.
+    the alpha of its Beta distribution, `erasing` a probability. `flip` None mirrors images unless the class
+    names speak against it. `norm_momentum` (torch's convention) replaces the network's own. Blocks whose maps
+    have at most the stride `freeze_stride` stay as they came: what they see (edges, textures) serves all
+    photographs, and their large maps take much of the time. `resolution_schedule` holds (share of the epochs,
+    side in pixels): up to that share, images of that side; afterwards the network's own. `embed_loss` is what
+    embeddings are trained by, one of those that `tasks.embed.criterion` knows.
     The four `distil_` ones are for a training with a teacher (`training.distil`): `distil_weight` is the
     share of the loss that its answers have, softened by `distil_temperature`, the labels having the rest;
     `distil_features` is the weight of its maps, which is added (None: 1 where both have some of one stride);
-    `distil_unlabelled` is how many images
-    without labels stand beside each one with, where there are such.
+    `distil_unlabelled` is how many images without labels stand beside each one with, where there are such.
     """
 
     epochs: int = 20
@@ -206,8 +204,8 @@ def _of_scenes(n_train: int, task: str) -> Settings:
 def retuning(images: int, n_train: int, task: str = "classify") -> Settings:
     """Settings for a moment's fine-tuning, on about `images` of them, of a trained network that was narrowed.
 
-    The rate stays where it is, since another moment may follow; nothing begins untrained, nothing is spared:
-    embeddings are compared with each other, since vectors of classes would have to be learned first.
+    The rate stays where it is, since another moment may follow, and no block is frozen. Embeddings are
+    compared with each other: vectors of classes would have to be learned first.
     """
     known = _plainly(n_train, 3, task)
     return replace(
@@ -239,8 +237,8 @@ def trying(n_train: int, classes: int, task: str, epochs: int) -> Settings:
 def readapting(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for the long fine-tuning of a network that was narrowed.
 
-    Nothing in it begins untrained but the vectors of classes by which embeddings are trained, so half the
-    epochs do, and nothing is spared, since all of it was cut.
+    All its weights are trained already, but for the class vectors by which embeddings are trained, so half
+    the epochs are enough. No block is frozen, since all were cut.
     """
     known = _plainly(n_train, classes, task)
     factor = known.head_lr_factor if task == "embed" else 1.0

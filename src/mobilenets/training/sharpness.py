@@ -1,5 +1,5 @@
-"""Sharpness-aware minimisation: gradients from where the loss is highest nearby, so that what is found lies
-in a wide valley, which few images settle better than a narrow one (Foret et al. 2021, algorithm 1).
+"""Sharpness-aware minimisation: gradients are taken where the loss is highest nearby, so that training ends
+in a wide minimum, which serves new images better than a narrow one (Foret et al. 2021, algorithm 1).
 """
 
 import math
