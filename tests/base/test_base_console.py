@@ -1,6 +1,7 @@
 """The terminal: aligned tables, one JSON document, silence when piped."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,15 @@ def _path():
 def test_notes_go_to_stderr(capsys):
     console.say("measuring 3 candidates")
     assert capsys.readouterr() == ("", "measuring 3 candidates\n")
+
+
+def test_a_note_that_nobody_reads_harms_nothing():
+    read, write = os.pipe()
+    os.close(read)
+    code = "from mobilenets.base.console import say\nsay('a')\nsay('b')\nprint('on')"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=write, check=True)
+    os.close(write)
+    assert done.stdout == b"on\n"
 
 
 def test_track_passes_everything_and_is_silent_when_piped(capsys):

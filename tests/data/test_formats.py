@@ -13,6 +13,7 @@ from mobilenets.data.formats import (
     read_folder,
     read_listing,
     relative,
+    remarks,
 )
 
 
@@ -83,6 +84,26 @@ def test_split_folders(tmp_path, val):
     found = listed(find_listing(tmp_path))
     assert list(found) == ["train", "val", "test"]
     assert found["val"] == {f"{val}/cat/a.jpg": "cat", f"{val}/dog/a.jpg": "dog"}
+
+
+def test_splits_have_many_names(tmp_path):
+    divide(tmp_path, "Training", "test_set", "dev")
+    assert list(listed(find_listing(tmp_path))) == ["train", "val", "test"]
+
+
+def test_classes_that_may_be_splits_are_remarked(tmp_path):
+    divide(tmp_path, "seg_train", "seg_test")
+    [found] = remarks(find_listing(tmp_path))
+    assert found.message == "classes seg_test, seg_train each hold the folders cat, dog"
+    assert not list(remarks(find_listing(touch(tmp_path, "seg_test/a.jpg"))))
+
+
+@pytest.mark.parametrize(("files", "task"), [
+    (("images/a.jpg", "masks/a.png", "classes.txt"), "segment"),
+    (("Annotations/a.xml", "JPEGImages/a.jpg"), "detect"),
+])  # fmt: skip
+def test_a_forgotten_task_is_named(tmp_path, files, task):
+    assert message(touch(tmp_path, *files)).endswith(f"; give --task {task}")
 
 
 @pytest.mark.parametrize("splits", [("train",), ("train", "val"), ("train", "test")])
@@ -274,7 +295,7 @@ def test_csv_with_absolute_paths_below_it(tmp_path):
         ("path,label\n1.jpg,cat\n2.jpg,dog,x\n", "labels.csv line 3 has not the 2 columns"),
         ("path,label\n1.jpg,cat\n1.jpg,dog\n", "labels.csv line 3 repeats line 2 (1.jpg)"),
         ("path,label\n../{name}/1.jpg,cat\n", "outside"),
-        ("path,label,split\n1.jpg,cat,dev\n", "line 2 has the split 'dev'; known: train, val, test"),
+        ("path,label,split\n1.jpg,cat,spare\n", "line 2 has the split 'spare'; known: train, val, test"),
         ("path,label,split\n1.jpg,cat,\n", "labels.csv line 2 has the split ''"),
         ("path,label,split\n1.jpg,cat,test\n", "has no row with the split train"),
         ('path,label\n"1.jpg,cat\n2.jpg,dog\n', "is not a CSV in UTF-8"),

@@ -48,6 +48,17 @@ def test_files_that_cannot_be_used_are_left_out_and_named(pets):
     assert len(dataset.fingerprint()) == 64
 
 
+def test_what_is_not_used_is_told(pets):
+    (pets / "cat/31.heic").write_bytes(b"a photograph")
+    shutil.copy(pets / "cat/00.jpg", pets / "loose.jpg")
+    dataset, findings = load_dataset(pets)
+    assert [(one.level, one.file) for one in findings] == [
+        ("warning", "loose.jpg"),
+        ("warning", "cat/31.heic"),
+    ]
+    assert len(dataset.train) + len(dataset.val) == 60
+
+
 def test_too_many_are_refused(pets):
     for i in range(4):
         (pets / f"dog/{i:02}.jpg").write_text("not found")

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder."""
+"""Run folders: begun by one process, and one at a time at work in them."""
 
 import subprocess
 import sys
@@ -6,9 +6,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from mobilenets.base.errors import UsageError
-from mobilenets.base.run import Run
-from mobilenets.jobs.alone import alone, check_out
+from mobilenets.base.errors import BudgetError, ConfigMismatch, UsageError
+from mobilenets.base.run import Run, marked, read_config
+from mobilenets.jobs.alone import alone, begun, check_out
 
 HOLD = """
 import sys
@@ -77,3 +77,35 @@ def test_one_that_waits_goes_in_when_the_first_leaves(tmp_path, monkeypatch):
     with alone(Run(tmp_path), wait=True):
         assert first.returncode == 0
     assert ["waiting for another process" in line for line in said] == [True]
+
+
+def test_a_run_that_came_to_nothing_is_begun_anew(tmp_path):
+    run = begun(tmp_path / "run", {"budget": "1ms"})
+    run.dataset.write_text("{}")
+    with pytest.raises(BudgetError), marked(run, "choose"):
+        raise BudgetError("nothing meets 1 ms")
+    assert read_config(begun(run.folder, {"budget": "5ms"})) == {"budget": "5ms"}
+    assert not run.dataset.exists()
+    assert not run.status.exists()
+
+
+@pytest.mark.parametrize(
+    "work", ["checkpoints/last.pt", "rounds/001/screen.json", "search.db", "model.safetensors"]
+)
+def test_work_is_never_given_up_for_other_settings(tmp_path, work):
+    run = begun(tmp_path, {"budget": "1ms"})
+    (tmp_path / work).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / work).touch()
+    with pytest.raises(ConfigMismatch, match="budget: '1ms' there, '5ms' now"):
+        begun(tmp_path, {"budget": "5ms"})
+    assert read_config(run) == {"budget": "1ms"}
+
+
+def test_a_run_at_work_is_not_begun_anew(tmp_path):
+    begun(tmp_path, {"budget": "1ms"})
+    first = holder(tmp_path)
+    with pytest.raises(UsageError, match="another process is at work"):
+        begun(tmp_path, {"budget": "5ms"})
+    first.kill()
+    first.wait()
+    assert read_config(Run(tmp_path)) == {"budget": "1ms"}

@@ -150,7 +150,7 @@ def test_a_corrupt_image_among_good_ones_is_skipped(fitted, shapes, tmp_path):
     assert len(document["predictions"]) == 29
     assert [item["file"] for item in document["skipped"]] == [str(tmp_path / "07.png")]
     (tmp_path / "08.png").write_bytes(b"")
-    with pytest.raises(DataError, match="2 of 30 images cannot be used"):
+    with pytest.raises(DataError, match="2 of 30 images cannot be read"):
         predict(out, tmp_path)
     (tmp_path / "08.png").unlink()
     (tmp_path / "__MACOSX").mkdir()

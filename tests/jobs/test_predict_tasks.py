@@ -14,6 +14,7 @@ from mobilenets.arch.heads import with_head
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
 from mobilenets.base.errors import DataError, MissingPackage, RunError, UnknownName, UsageError
+from mobilenets.base.files import read_json
 from mobilenets.cli.predict import show
 from mobilenets.data.dataset import Box, BoxedSample, Coding, Dataset, MaskedSample, Sample
 from mobilenets.jobs import predict as predicting
@@ -249,9 +250,10 @@ def test_few_frames_are_in_memory_at_once(model, tmp_path, monkeypatch):
     ("detect", {"top": 3}, "--top is for models to classify"),
     ("detect", {"score": 1.5}, "score must be from 0 to 1, got 1.5"),
     ("classify", {"top": 0}, "top must be at least 1, got 0"),
-    ("segment", {"window": 999}, "999 pixels does not fit into an image of 320 x 200"),
+    ("segment", {"window": 0}, "window must be at least 1 pixel, got 0"),
     ("embed", {}, "gives embeddings and names nothing; use mobilenets embed"),
     ("classify", {"out": "x.mp4"}, "x.mp4 can take one video"),
+    ("classify", {"out": "x.xlsx"}, "x.xlsx cannot be written; give a folder, or a .csv, .json, .mp4 file"),
 ])  # fmt: skip
 def test_what_does_not_go_together_is_one_line(model, tmp_path, task, options, words):
     with pytest.raises(UsageError, match=words) as caught:
@@ -265,6 +267,17 @@ def test_rules_are_those_of_the_file_or_known_by_name(model, tmp_path):
         predict(model("detect", "nms"), source, nms="mediapipe")
     with pytest.raises(UnknownName, match="no nms 'mediapip'; did you mean mediapipe"):
         predict(model("detect", "plain"), source, nms="mediapip")
+
+
+def test_a_broken_video_costs_nothing_else(model, tmp_path, capsys):
+    (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
+    given = [photo(tmp_path / "a.png"), tmp_path / "broken.mp4", clip(tmp_path / "b.mp4", n=5)]
+    document = predict(model("classify"), given, out=tmp_path / "out")
+    assert [Path(one["file"]).name for one in document["predictions"]] == ["a.png", "b.mp4"]
+    [left] = document["skipped"]
+    assert left["file"] == str(tmp_path / "broken.mp4")
+    assert "left out" in capsys.readouterr().err
+    assert read_json(tmp_path / "out" / "predictions.json") == document
 
 
 def test_videos_that_cannot_be_used_are_one_line(model, tmp_path, monkeypatch):

@@ -66,13 +66,28 @@ def test_windows_see_what_is_too_small_for_the_whole():
         by_colour(np.asarray(image.resize((32, 32), Image.Resampling.BILINEAR))), card(), (300, 200)
     )
     assert (whole != truth).sum() > 16
-    assert by_windows(by_colour, card(), image, 200).shape == (200, 300)
+    for side in (200, 999):  # not larger than the image
+        assert by_windows(by_colour, card(), image, side).shape == (200, 300)
 
 
-def test_windows_that_cannot_be_are_refused():
+@pytest.mark.parametrize(("size", "side"), [((50, 70), 20), ((70, 50), 33), ((40, 41), 40), ((64, 30), 7)])
+def test_windows_are_added_up_where_they_overlap(size, side):
+    """Every window added to sums of the whole image, as a plain loop does."""
+    random = np.random.default_rng(side)
+    image = Image.fromarray(random.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    total = np.zeros((*size[::-1], 3), np.float32)
+    tops, lefts = ([*range(0, length - side, side // 2), length - side] for length in size[::-1])
+    for y in tops:
+        for x in lefts:
+            part = image.crop((x, y, x + side, y + side)).resize((32, 32), Image.Resampling.BILINEAR)
+            scores = torch.from_numpy(by_colour(np.asarray(part)[None])).permute(0, 3, 1, 2)
+            scaled = F.interpolate(scores, (side, side), mode="bilinear", align_corners=False)
+            total[y : y + side, x : x + side] += scaled[0].permute(1, 2, 0).numpy()
+    assert (by_windows(by_colour, card(), image, side) == total.argmax(axis=2)).mean() > 0.999
+
+
+def test_windows_need_scores():
     image = Image.new("RGB", (60, 40))
-    with pytest.raises(UsageError, match="41 pixels does not fit into an image of 60 x 40"):
-        by_windows(by_colour, card(), image, 41)
     with pytest.raises(UsageError, match="windows need scores"):
         by_windows(by_colour, card("argmax"), image, 32)
 

@@ -23,7 +23,7 @@ from mobilenets.arch.spec import (
     Universal,
     check_task,
 )
-from mobilenets.arch.zoo import find
+from mobilenets.arch.zoo import find, side_of
 from mobilenets.arch.zoo.rounding import make_divisible
 from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import ArchError, UnknownName, UsageError
@@ -64,10 +64,10 @@ def called(
     """
     arch = named(name)
     if arch is None:
-        return find(name, width, resolution or 224, dialect=dialect)
+        return find(name, width, side_of(resolution), dialect=dialect)
     if width is not None or dialect is not None:
         raise UsageError(f"{name} has a width and dialect of its own; leave --width and --dialect out")
-    return replace(arch, resolution=resolution) if resolution else arch
+    return replace(arch, resolution=side_of(resolution, arch.resolution))
 
 
 def with_head(arch: Arch, task: str, classes: int, head: str | None = None, **options: Any) -> Arch:

@@ -16,8 +16,11 @@ def is_first() -> bool:
 
 
 def say(message: str) -> None:
-    """One line for a person, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """One line for a person, on stderr; nothing where nobody listens any more."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:  # a reader like tee dies of the same Ctrl-C: what is under way must be saved all the same
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
 
 
 def emit(document: Any) -> None:

@@ -34,6 +34,10 @@ PACKAGES = (
     "onnxruntime",
     "numpy",
 )
+# What a run writes before its first training, exports and checkpoints come later.
+PREPARED = ("config.yaml", "env.json", "status.json", "dataset.json", "arch.json", "card.json",
+            "candidates.json", "start.json", "record.json", "table.json", "measured.json")  # fmt: skip
+LATER = ("model.safetensors", "checkpoints", "exports", "result.json", "metrics.csv", "search.db")
 HARMLESS = ("workers", "checkpoint_seconds")  # settings that may differ between a run and its resumption
 
 
@@ -137,8 +141,8 @@ class Run:
 def open_run(folder: Path, config: dict[str, Any]) -> Run:
     """Create the run folder for `config`, or reopen it when it was made with the same settings.
 
-    Raises ConfigMismatch naming each setting that differs, RunError when `folder` is a file or its
-    settings are broken, StorageError when it cannot be written.
+    Raises ConfigMismatch naming each setting that differs, RunError when `folder` is a file, holds what only
+    runs hold without being one, or its settings are broken, StorageError when it cannot be written.
     """
     import yaml
 
@@ -153,6 +157,11 @@ def open_run(folder: Path, config: dict[str, Any]) -> Run:
             )
     elif run.folder.is_file():
         raise RunError(f"{run.folder} is a file; give a folder for the run")
+    elif strange := next((name for name in (*PREPARED, *LATER) if (run.folder / name).exists()), None):
+        raise RunError(
+            f"{run.folder} holds {strange}, which a run would replace, but no config.yaml of one; use "
+            "another --out"
+        )
     else:
         write_text(run.config, text)
     env, now = run.folder / "env.json", environment()
@@ -169,6 +178,22 @@ def _binding(config: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, dict):
         return dict(config)
     return {**config, "settings": {key: value for key, value in settings.items() if key not in HARMLESS}}
+
+
+def came_to_nothing(run: Run) -> bool:
+    """Whether a run ended before its first training: its folder holds nothing but what comes before."""
+    return all(entry.name in PREPARED or entry.name.startswith(".") for entry in run.folder.iterdir())
+
+
+def clear(run: Run) -> None:
+    """Take away what a run that came to nothing has written. Raises StorageError."""
+    try:
+        for name in reversed(PREPARED):  # the settings last: without them nobody would know the rest
+            (run.folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename} cannot be deleted ({error.strerror}); use another --out"
+        ) from error
 
 
 def find_run(folder: Path) -> Run:
@@ -237,6 +262,9 @@ def marked(run: Run, stage: str) -> Iterator[dict[str, Any]]:
         raise
     except MobilenetsError as error:
         mark(run, stage, "failed", reason=str(error))
+        raise
+    except KeyboardInterrupt:
+        mark(run, stage, "interrupted")
         raise
     mark(run, stage, "done", **facts)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mobilenets.arch.spec import check_task
-from mobilenets.data import boxes, masks
 from mobilenets.data.dataset import ANNOTATED, BoxedSample
 from mobilenets.data.findings import Finding, Level, ranked, shown
-from mobilenets.data.formats import faults, read_listing
-from mobilenets.data.images import FORMATS, GRID, has_image_suffix, inspect_all
+from mobilenets.data.formats import faults, guess, read_listing, remarks
+from mobilenets.data.images import FORMATS, GRID, inspect_all
 from mobilenets.data.listing import ALL, LayoutError, Listing, relative
 from mobilenets.data.near import Embed, near_duplicates
 from mobilenets.data.survey import Row, check_classes, survey, unusable
@@ -53,7 +52,7 @@ def examine(source: Path, task: str | None = None, embed: Embed | None = None) -
         else:
             listing = read_listing(source)
             rows = _decoded(listing)
-            findings = [*faults(listing), *_unused(listing)]
+            findings = [*faults(listing), *remarks(listing)]
     except LayoutError as error:
         return [Finding("layout", "error", "", error.problem, error.fix)]
     findings += [*_lookalike_names(listing), *_amounts(listing, THINGS[task]), *_bare(listing)]
@@ -65,16 +64,6 @@ def examine(source: Path, task: str | None = None, embed: Embed | None = None) -
         known = {(finding.id, finding.file) for finding in findings}
         findings += [near for near in near_duplicates(sound, embed) if (near.id, near.file) not in known]
     return ranked(dict.fromkeys(findings))
-
-
-def guess(source: Path) -> str:
-    """The task that a dataset is laid out for. Raises LayoutError, OSError."""
-    try:
-        if boxes.layout_of(source) not in (None, "signs"):
-            return "detect"
-        return "segment" if masks.layout_of(source) not in (None, "signs") else "classify"
-    except OSError:
-        return "classify"  # whose reader says what is wrong
 
 
 def _decoded(listing: Listing) -> list[Row]:
@@ -113,17 +102,6 @@ def _of_file(row: Row) -> Iterator[Finding]:
     if FORMATS.get(suffix) != facts.format:
         message = f"is {facts.format} inside, named {suffix or 'without suffix'}"
         yield Finding("wrong-suffix", "warning", row.name, message, "rename it: other tools may refuse it")
-
-
-def _unused(listing: Listing) -> Iterator[Finding]:
-    """What lies in the folder and belongs to no class."""
-    for path in listing.unused:
-        name = relative(listing, path)
-        if has_image_suffix(path) or path.is_dir():
-            yield Finding("unused", "warning", name, "lies in no class folder", "move it into one")
-        else:
-            message = f"is not named like an image ({', '.join(FORMATS)})"
-            yield Finding("not-an-image", "warning", name, message, "convert it or move it out")
 
 
 def _lookalike_names(listing: Listing) -> Iterator[Finding]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mobilenets.base.errors import DataError
-from mobilenets.data.dataset import SPLITS, Sample
+from mobilenets.data import boxes, masks
+from mobilenets.data.dataset import ANNOTATED, SPLITS, Sample
 from mobilenets.data.findings import Finding, is_plain, shown
 from mobilenets.data.images import SUFFIXES, has_image_suffix
 from mobilenets.data.listing import (
@@ -26,6 +27,13 @@ def find_listing(source: Path) -> Listing[Sample]:
 
     Raises DataError when `source` is missing, has no known layout, or has classes that cannot be trained on.
     """
+    try:
+        other = guess(source)
+    except LayoutError:
+        other = "classify"  # whose reader says what is wrong
+    if other in ANNOTATED:
+        things = "boxes" if other == "detect" else "masks"
+        raise LayoutError(f"{source} is laid out as images with {things}", f"give --task {other}")
     listing = read_listing(source)
     if fault := next(faults(listing), None):
         raise LayoutError(fault.message, fault.fix)
@@ -110,6 +118,43 @@ def faults(listing: Listing[Sample]) -> Iterator[Finding]:
             message = f"class {shown(listing.labels[index])} is in {split} but not in train"
             fix = "add training images of it or remove it"
             yield Finding("unknown-class", "error", relative(listing, sample.path), message, fix)
+
+
+def guess(source: Path) -> str:
+    """The task that a dataset is laid out for. Raises LayoutError, OSError."""
+    try:
+        if boxes.layout_of(source) not in (None, "signs"):
+            return "detect"
+        return "segment" if masks.layout_of(source) not in (None, "signs") else "classify"
+    except OSError:
+        return "classify"  # whose reader says what is wrong
+
+
+def remarks(listing: Listing[Sample]) -> Iterator[Finding]:
+    """What lies in the folder and belongs to no class, and classes that look like splits."""
+    for path in listing.unused:
+        name = relative(listing, path)
+        if has_image_suffix(path) or path.is_dir():
+            yield Finding("unused", "warning", name, "lies in no class folder", "move it into one")
+        else:
+            message = f"is not named like an image ({', '.join(SUFFIXES)})"
+            yield Finding("not-an-image", "warning", name, message, "convert it or move it out")
+    if ALL in listing.files and (inner := _alike(listing)):
+        message = f"classes {', '.join(map(shown, listing.labels))} each hold the folders {', '.join(inner)}"
+        fix = "if they are splits and these the classes, rename them train, val and test"
+        yield Finding("splits", "warning", "", message, fix)
+
+
+def _alike(listing: Listing[Sample]) -> list[str]:
+    """The folders that every class has in common, where all their images lie in these."""
+    inside: dict[int, set[str]] = {}
+    for sample in listing.files[ALL]:
+        parts = sample.path.relative_to(listing.root).parts
+        if len(parts) < 3:
+            return []
+        inside.setdefault(sample.label, set()).add(parts[1])
+    first, *others = inside.values()
+    return sorted(map(shown, first)) if len(first) > 1 and all(other == first for other in others) else []
 
 
 def _one_class(listing: Listing[Sample]) -> Finding:

@@ -13,7 +13,17 @@ from mobilenets.base.errors import DataError
 from mobilenets.data.findings import Finding, is_plain, shown
 
 ALL = "all"
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+CALLED = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+SPLIT_NAMES = {
+    f"{name}{more}": split
+    for split, names in CALLED.items()
+    for name in names
+    for more in ("", "set", "_set", "-set", " set", "_data", "-data", " data")
+}
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 LAYOUT = (

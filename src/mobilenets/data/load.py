@@ -10,7 +10,7 @@ from mobilenets.base.errors import DataError
 from mobilenets.base.files import sha256
 from mobilenets.data.dataset import ANNOTATED, Dataset, Sample
 from mobilenets.data.findings import Finding, ranked, shown
-from mobilenets.data.formats import find_listing
+from mobilenets.data.formats import find_listing, remarks
 from mobilenets.data.images import has_image_suffix, inspect_all
 from mobilenets.data.listing import ALL, Listing, refuse_other, relative, walk
 from mobilenets.data.signs import signs
@@ -33,7 +33,7 @@ def load_dataset(
     source: Path, val: float | None = None, seed: int = 0, task: str = "classify"
 ) -> tuple[Dataset, list[Finding]]:
     """The samples of `source` in their splits, for a task, and findings: an error for each file that was left
-    out, and warnings of the reader of boxes or masks.
+    out, and warnings about files that are not used and of the reader of boxes or masks.
 
     They are `Sample` for classify and embed, `BoxedSample` for detect, `MaskedSample` for segment. `val` and
     `seed` are those of `split_listing`. Every file is decoded once.
@@ -53,7 +53,7 @@ def load_dataset(
     }
     findings = ranked(spoiled.values())
     _bear(source, findings, len(findings), len(paths))
-    return split_listing(_without(listing, spoiled.keys()), val, seed), findings
+    return split_listing(_without(listing, spoiled.keys()), val, seed), [*findings, *remarks(listing)]
 
 
 def read_annotated(source: Path, task: str) -> tuple[Listing, list[Finding]]:

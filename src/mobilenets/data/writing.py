@@ -11,7 +11,7 @@ from mobilenets.base.errors import DataError, UnknownName
 from mobilenets.base.files import filling
 from mobilenets.data.boxes import coco, voc, yolo
 from mobilenets.data.dataset import BoxedSample, MaskedSample
-from mobilenets.data.doctor import guess
+from mobilenets.data.formats import guess
 from mobilenets.data.listing import Listing
 from mobilenets.data.masks import coco as mask_coco
 from mobilenets.data.masks import folders as mask_folders

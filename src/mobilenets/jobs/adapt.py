@@ -12,9 +12,9 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import ConfigMismatch, UsageError, shown
 from mobilenets.base.files import sha256, write_json, write_text
-from mobilenets.base.run import Run, find_run, marked, open_run, read, read_config
+from mobilenets.base.run import Run, find_run, marked, read, read_config
 from mobilenets.jobs.adaptation import document, line
-from mobilenets.jobs.alone import alone, check_out
+from mobilenets.jobs.alone import alone, begun, check_out
 from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.material import Material, forget, judged
 from mobilenets.jobs.resource import Meter, meter
@@ -72,7 +72,7 @@ def adapt(
     if teacher is not None:
         opened(teacher)
     weights, material = source(Path(model), data)
-    check_settings(settings, material.task)
+    check_settings(settings, material.task, seed)
     if importance == "taylor" and material.task == "embed":
         raise UsageError(
             "importance by taylor needs the loss that trained the network, of which an embedder keeps "
@@ -96,7 +96,7 @@ def adapt(
         "seed": seed,
         "settings": settings or {},
     }
-    with alone(open_run(place, asked)) as run:
+    with alone(begun(place, asked)) as run:
         dataset = adapt_in(
             run, weights, material, goal, target, adapting,
             table=Path(table) if table else None, teacher=teacher, seed=seed, settings=settings,

@@ -1,12 +1,13 @@
-"""One process at a time in a run folder."""
+"""Run folders: begun by one process, and one at a time at work in them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mobilenets.base.console import is_first, say
-from mobilenets.base.errors import StorageError, UsageError
-from mobilenets.base.run import Run
+from mobilenets.base.errors import ConfigMismatch, StorageError, UsageError
+from mobilenets.base.run import Run, came_to_nothing, clear, open_run
 
 
 def check_out(out: Path, data: str | Path) -> None:
@@ -19,6 +20,24 @@ def check_out(out: Path, data: str | Path) -> None:
     read = list(split_folders(root).values()) or [root]
     if all(map(is_visible, place.relative_to(root).parts)) and any(map(place.is_relative_to, read)):
         raise UsageError(f"the run folder {out} lies among the images of {data}; give another --out")
+
+
+def begun(folder: Path, config: dict[str, Any]) -> Run:
+    """The run in `folder`, as `open_run` has it; one of other settings that came to nothing is begun anew, as
+    where a budget could not be met and another one is given.
+
+    Raises as `open_run` and `alone`.
+    """
+    run = Run(folder)
+    try:
+        return open_run(folder, config)
+    except ConfigMismatch:
+        if not is_first() or not came_to_nothing(run):
+            raise
+    with alone(run):
+        clear(run)
+    say(f"{folder} holds a run with other settings that came to nothing; it is begun anew")
+    return open_run(folder, config)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def choose(
     if (stored := read(run.candidates)) and "backbone" in stored:
         return Plan(codec.decode(stored["arch"]), codec.decode(stored["backbone"]))
     seen: list[Candidate] = []
-    for side in [pins.resolution] if pins.resolution else sides:
+    for side in sides if pins.resolution is None else [pins.resolution]:
         measured, chosen = _search(candidates(pins, side, planned), budget)
         seen += measured
         if chosen is not None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.spec import Arch, check_task
-from mobilenets.arch.zoo import FAMILIES, find
+from mobilenets.arch.zoo import FAMILIES, find, side_of
 from mobilenets.base.errors import UsageError, needs
-from mobilenets.base.run import Run, marked, open_run
+from mobilenets.base.run import Run, marked
 from mobilenets.jobs import ways
-from mobilenets.jobs.alone import alone, check_out
+from mobilenets.jobs.alone import alone, begun, check_out
 from mobilenets.jobs.budget import parse_budget
 from mobilenets.jobs.choose import RESOLUTIONS, Budget, Pins, choose
 from mobilenets.jobs.material import Material
@@ -79,7 +79,7 @@ def fit(
     pins = Pins(model, width, resolution, dialect)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     _check(pins, weights, margin, search)
-    check_settings(settings, task)
+    check_settings(settings, task, seed)
     check_guidance(teacher, unlabelled, settings)
     check_head(task, options)
     asked = {"verb": "fit", "data": str(Path(data)), "task": task, "budget": budget, "target": target,
@@ -91,7 +91,7 @@ def fit(
     guided = guidance(teacher, unlabelled, found.dataset, task)
     planned = partial(headed, task=task, dataset=found.dataset, options=options)
     _check_fit(planned, pins, weights, Path(out), RESOLUTIONS[task][0])
-    with alone(open_run(Path(out), asked)) as run:
+    with alone(begun(Path(out), asked)) as run:
         found.write(run)
         guided.write(run)
         with marked(run, "choose"):
@@ -129,7 +129,7 @@ def _check(pins: Pins, weights: str, margin: float, search: float | None) -> Non
         )
     if pins.model is None and (Path(weights).is_file() or weights not in ("imagenet", "none")):
         raise UsageError(f"--weights {weights} fits one network only; say which with --model")
-    find(pins.model or next(iter(FAMILIES)), pins.width, pins.resolution or 224, dialect=pins.dialect)
+    find(pins.model or next(iter(FAMILIES)), pins.width, side_of(pins.resolution), dialect=pins.dialect)
 
 
 def _check_fit(planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: Path, side: int) -> None:
@@ -138,5 +138,5 @@ def _check_fit(planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: P
     Raises WeightsError.
     """
     if weights not in ("imagenet", "none"):
-        pinned = find(str(pins.model), pins.width, pins.resolution or side, dialect=pins.dialect)
+        pinned = find(str(pins.model), pins.width, side_of(pins.resolution, side), dialect=pins.dialect)
         check_weights(planned(pinned), weights, out)

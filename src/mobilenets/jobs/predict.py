@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenets.base.console import track
+from mobilenets.base.console import say, track
 from mobilenets.base.errors import DataError, UsageError
 from mobilenets.base.files import replacing, write_json, write_text
 from mobilenets.jobs.seeing import Reader, Seen, Wish, reader_for
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BATCH = 8  # images in memory at once
+WRITTEN = (".csv", ".json", ".mp4")
+# Names of files that some expect and nobody writes here; other suffixes may be a folder's.
+TEXTS = (".txt", ".tsv", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".xlsx", ".parquet", ".zip")
 
 
 def predict(
@@ -61,17 +64,33 @@ def predict(
     paths, skipped = _readable(image_files(stills, folder)) if stills or not clips else ([], [])
     names = _names([*paths, *clips])
     seen = [_told(path, one, folder, next(names)) for path, one in _looked(reader, paths)]
-    watched = [watch(reader, clip, _places(place, next(names)), str(model)) for clip in clips]
+    watched, broken = _watched(reader, [(clip, _places(place, next(names))) for clip in clips], str(model))
+    if broken and not (seen or watched):
+        raise DataError(broken[0]["problem"])
     document = {
         "model": str(model),
         "target": str(session.target),
         "predictions": [*(one.document for one in seen), *watched],
-        "skipped": skipped,
+        "skipped": [*skipped, *broken],
     }
     if place is not None and (stills or folder):
         rows = [{"file": one.document["file"], **row} for one in seen for row in one.rows]
         _write(place, document, ("file", *reader.columns), rows)
     return document
+
+
+def _watched(
+    reader: Reader, clips: Sequence[tuple[Path, Places]], model: str
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """What each video gives, and those that cannot be read, with their reason, said."""
+    documents, broken = [], []
+    for clip, place in clips:
+        try:
+            documents.append(watch(reader, clip, place, model))
+        except DataError as error:
+            broken.append({"file": str(clip), "problem": str(error)})
+            say(f"left out {error}")
+    return documents, broken
 
 
 def image_files(images: Iterable[str | Path], but: Path | None = None) -> list[Path]:
@@ -114,13 +133,18 @@ class Told:
 
 def _check(out: Path | None, stills: Sequence[Path], clips: Sequence[Path]) -> None:
     """Refuse what cannot be written before anything runs. Raises UsageError, DataError."""
+    from mobilenets.data import video
     from mobilenets.data.images import has_image_suffix
 
     for clip in clips:
+        video.package()
         if not clip.exists():
             raise DataError(f"{clip} does not exist; give image files, folders or videos")
     if out is None:
         return
+    suffix = out.suffix.lower()
+    if suffix in (*video.SUFFIXES, *TEXTS) and suffix not in WRITTEN and not out.is_dir():
+        raise UsageError(f"{out} cannot be written; give a folder, or a {', '.join(WRITTEN)} file as --out")
     if (folder := _folder(out)) and (folder.is_file() or has_image_suffix(folder)):
         raise UsageError(f"{out} is a file's name; give a folder, or a .csv, .json or .mp4 as --out")
     if out.suffix.lower() == ".mp4" and (stills or len(clips) != 1):
@@ -133,7 +157,7 @@ def _check(out: Path | None, stills: Sequence[Path], clips: Sequence[Path]) -> N
 
 def _folder(out: Path | None) -> Path | None:
     """The place as a folder, None where it is a file or nowhere."""
-    return None if out is None or out.suffix.lower() in (".json", ".csv", ".mp4") else out
+    return None if out is None or out.suffix.lower() in WRITTEN else out
 
 
 def _places(out: Path | None, name: str) -> Places:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch.spec import Arch, check_task
-from mobilenets.arch.zoo import find
+from mobilenets.arch.zoo import find, side_of
 from mobilenets.base.console import say
 from mobilenets.base.errors import (
     BudgetError,
@@ -19,8 +19,8 @@ from mobilenets.base.errors import (
     shown,
 )
 from mobilenets.base.files import write_json
-from mobilenets.base.run import Run, marked, open_run, read
-from mobilenets.jobs.alone import alone, check_out
+from mobilenets.base.run import Run, marked, read
+from mobilenets.jobs.alone import alone, begun, check_out
 from mobilenets.jobs.budget import parse_goal
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.finalists import chosen, train_all
@@ -135,7 +135,7 @@ def search(
     url = address(storage or Path(out) / "search.db")
     reach(url)  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
-    pixels = resolution or RESOLUTIONS[task][0]
+    pixels = side_of(resolution, RESOLUTIONS[task][0])
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
     if evaluator == "supernet":
         check_places(plain)
@@ -147,7 +147,7 @@ def search(
     check_out(Path(out), data)
     read_in = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, read_in.dataset, task)
-    run = open_run(Path(out), asked)
+    run = begun(Path(out), asked)
     read_in.write(run)
     guided.write(run)
     _keep_place(run, place(url) if storage else HERE)
@@ -179,7 +179,7 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
 
     parse_target(asked["target"])
     check_task(asked["task"])
-    check_settings(asked["settings"], asked["task"])
+    check_settings(asked["settings"], asked["task"], asked["seed"])
     check_guidance(asked.get("teacher"), asked.get("unlabelled"), asked["settings"])
     check_head(asked["task"], {key: asked[key] for key in ("head", "halved", "output_stride", "size")})
     if asked["strategy"] not in STRATEGIES:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobilenets.arch.spec import Arch
-from mobilenets.arch.zoo import find
+from mobilenets.arch.zoo import find, side_of
 from mobilenets.base.errors import ArchError, BudgetError, MobilenetsError, UsageError, shown
 from mobilenets.base.files import sha256
 from mobilenets.jobs.resource import Price
@@ -44,13 +44,13 @@ def space_of(
         _refuse_model(path, {**model, "resolution": resolution})
         return spaces.loads(_read(path))
     if path.suffix != ".py":
-        return spaces.space_around(str(given), _seed(str(given), model, resolution or fallback))
+        return spaces.space_around(str(given), _seed(str(given), model, side_of(resolution, fallback)))
     found = _of_code(path)
     if isinstance(found, Space):
         _refuse_model(path, {**model, "resolution": resolution})
         return found
     try:
-        made = found(_seed("", model, resolution or fallback))
+        made = found(_seed("", model, side_of(resolution, fallback)))
     except MobilenetsError:
         raise
     except Exception as error:

@@ -66,6 +66,8 @@ def reader_for(session: "Session", name: str, wish: Wish) -> Reader:
         raise UsageError(
             f"{name} gives embeddings and names nothing; use mobilenets embed, or mobilenets similar"
         )
+    if wish.window is not None and wish.window < 1:
+        raise UsageError(f"window must be at least 1 pixel, got {wish.window}")
     _refuse_foreign(card, name, wish)
     match card.task:
         case "detect":

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 SHOWN = 0.93
 
 
-def check_settings(settings: dict[str, Any] | None, task: str = "classify") -> None:
-    """Raise UsageError or UnknownName unless a training for the task can use what the user sets,
+def check_settings(settings: dict[str, Any] | None, task: str, seed: int) -> None:
+    """Raise UsageError or UnknownName unless a training for the task can use what the user sets and the seed,
     MissingPackage where the task needs a package that is not there.
     """
     from mobilenets.training.settings import Settings, check_task_settings, override
 
-    chosen = override(Settings(), **(settings or {}))
+    chosen = override(Settings(), **{"seed": seed, **(settings or {})})
     check_task_settings(chosen, task, settings or {})
     if task == "embed":
         from mobilenets.tasks.embed import criterion

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch.card import Card
 from mobilenets.arch.spec import check_task
-from mobilenets.arch.zoo import find
-from mobilenets.base.run import Run, marked, open_run
-from mobilenets.jobs.alone import alone, check_out
+from mobilenets.arch.zoo import find, side_of
+from mobilenets.base.run import Run, marked
+from mobilenets.jobs.alone import alone, begun, check_out
 from mobilenets.jobs.choose import RESOLUTIONS
 from mobilenets.jobs.start import (
     Plan,
@@ -64,11 +64,11 @@ def train(
     Raises UsageError, DataError, WeightsError, TrainingError, Interrupted, StorageError.
     """
     check_task(task)
-    check_settings(settings, task)
+    check_settings(settings, task, seed)
     check_guidance(teacher, unlabelled, settings)
     options = {"head": head, "halved": halved, "output_stride": output_stride, "size": size}
     check_head(task, options)
-    arch = find(model, width, resolution or RESOLUTIONS[task][0], dialect=dialect)
+    arch = find(model, width, side_of(resolution, RESOLUTIONS[task][0]), dialect=dialect)
     check_out(Path(out), data)
     found = read_data(data, val, seed, task)
     plan = headed(arch, task, found.dataset, options)
@@ -89,7 +89,7 @@ def train(
         "settings": settings or {},
         **asked_of(teacher, unlabelled),
     }
-    with alone(open_run(Path(out), asked)) as run:
+    with alone(begun(Path(out), asked)) as run:
         found.write(run)
         guided.write(run)
         trained, card = train_in(

@@ -9,7 +9,7 @@ from mobilenets.arch import codec, cost
 from mobilenets.arch import preprocess as preprocessing
 from mobilenets.arch.heads import called, named
 from mobilenets.arch.spec import Arch
-from mobilenets.arch.zoo import FAMILIES, find
+from mobilenets.arch.zoo import FAMILIES, find, side_of
 from mobilenets.base.errors import UnknownName, UsageError, WeightsError
 from mobilenets.base.files import sha256
 
@@ -113,21 +113,21 @@ def _arch(
     """The network that the weights are for: the one that is named, else the only one that they fit."""
     from mobilenets.weights import PUBLISHED, class_count, own_card, published_file, read_weights
 
-    if model is None and (width or dialect):
+    if model is None and (width is not None or dialect is not None):
         raise UsageError("width and dialect are those of a model; give --model too")
     if entry := PUBLISHED.get(file) or published_file(Path(file)):
-        side = resolution or entry.resolution
+        side = side_of(resolution, entry.resolution)
         return find(model or entry.model, width, side, entry.classes, dialect)
     if not Path(file).exists():
         raise UnknownName("file or published weights", file, PUBLISHED)
     held, card = read_weights(Path(file)), own_card(Path(file))
-    side = resolution or _side(held)
+    side = side_of(resolution, _side(held))
     if model is not None and named(model):
         return called(model, width, resolution, dialect)
     if model is not None:
         return find(model, width, side, class_count(held) or 1000, dialect)
     if card:
-        return replace(card.arch, resolution=resolution or card.arch.resolution)
+        return replace(card.arch, resolution=side_of(resolution, card.arch.resolution))
     return replace(_only(file, held), resolution=side)
 
 

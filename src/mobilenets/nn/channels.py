@@ -56,7 +56,7 @@ class Channels:
         return self._keep(path, self.reads[path], op.cin), self._keep(path, self.writes[path], op.cout)
 
     def readers(self) -> dict[str, list[Reader]]:
-        """Who reads each set of channels that are kept or cut together, by the first operation that makes them.
+        """Who reads each set of channels that go together, by the first operation that makes them.
 
         Channels that nobody reads, which are the answers, are left out.
         """

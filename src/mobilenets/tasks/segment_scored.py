@@ -49,25 +49,29 @@ def mask_of(output: np.ndarray, card: Card, size: tuple[int, int]) -> np.ndarray
 
 
 def by_windows(run: Run, card: Card, image: Image.Image, side: int) -> np.ndarray:
-    """The mask uint8 (H, W) of an image seen through square windows of `side` pixels, half overlapping.
+    """The mask uint8 (H, W) of an image seen through square windows of `side` pixels, half overlapping; in
+    smaller images of their shorter side.
 
     Each window is scaled to the network's input, its probabilities back to the window; where windows overlap
-    they are added up, which decides as their mean does. Raises UsageError for a file without probabilities
-    and for a side that the image does not have.
+    they are added up, which decides as their mean does. Raises UsageError for a file without probabilities.
     """
     if card.outputs == "argmax":
         raise UsageError("the file gives classes only, and windows need scores; export it with --form scores")
     width, height = image.size
-    if not 0 < side <= min(width, height):
-        raise UsageError(f"a window of {side} pixels does not fit into an image of {width} x {height}")
-    total = np.zeros((height, width, card.arch.head.classes), np.float32)
-    for y in _starts(height, side):
+    side = min(side, width, height)
+    winner = np.zeros((height, width), np.uint8)
+    total = np.zeros((side, width, card.arch.head.classes), np.float32)  # of one row of windows: all are much
+    tops = _starts(height, side)
+    for y, following in zip(tops, [*tops[1:], height], strict=True):
         for x in _starts(width, side):
             part = image.crop((x, y, x + side, y + side))
             scores = torch.from_numpy(run(_batch(card.preprocess, part))).permute(0, 3, 1, 2)
             scaled = F.interpolate(scores, (side, side), mode="bilinear", align_corners=False)
-            total[y : y + side, x : x + side] += scaled[0].permute(1, 2, 0).numpy()
-    winner: np.ndarray = total.argmax(axis=2).astype(np.uint8)
+            total[:, x : x + side] += scaled[0].permute(1, 2, 0).numpy()
+        done = following - y  # rows that no further window reaches
+        winner[y:following] = total[:done].argmax(axis=2)
+        total[: side - done] = total[done:]
+        total[side - done :] = 0
     return winner
 
 

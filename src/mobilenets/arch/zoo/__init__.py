@@ -25,7 +25,7 @@ from mobilenets.arch.zoo.mobilenet_v4 import mobilenet_v4
 from mobilenets.arch.zoo.strides import at_output_stride
 from mobilenets.base.errors import UnknownName, UsageError
 
-__all__ = ["ALIASES", "FAMILIES", "at_output_stride", "find", "names"]
+__all__ = ["ALIASES", "FAMILIES", "at_output_stride", "find", "names", "side_of"]
 
 FAMILIES: Mapping[str, Callable[..., Arch]] = MappingProxyType(
     {
@@ -75,8 +75,7 @@ def find(
         raise UsageError(
             f"width must be from 0.05 to 4, got {width}; the papers use {', '.join(map(str, WIDTHS))}"
         )
-    if not LEAST_SIDE <= resolution <= 4096:
-        raise UsageError(f"resolution must be from {LEAST_SIDE} to 4096 pixels, got {resolution}")
+    side_of(resolution)
     family, fixed = ALIASES.get(name, (name, {}))
     asked_for = {"width": width, "dialect": dialect, **options}
     asked_for = {key: value for key, value in asked_for.items() if value is not None}
@@ -88,6 +87,14 @@ def find(
             )
     arch = FAMILIES[family](resolution=resolution, classes=classes, **{**asked_for, **fixed})
     return at_output_stride(arch, output_stride) if output_stride != 32 else arch
+
+
+def side_of(resolution: int | None, usual: int = 224) -> int:
+    """The input side in pixels that is asked for, the `usual` one where none is. Raises UsageError."""
+    side = usual if resolution is None else resolution
+    if not LEAST_SIDE <= side <= 4096:
+        raise UsageError(f"resolution must be from {LEAST_SIDE} to 4096 pixels, got {side}")
+    return side
 
 
 def _check_option(family: str, key: str) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from mobilenets.base.errors import shown as quoted
 from mobilenets.data import coco, coco_listing
 from mobilenets.data.coco_listing import image_place, listing
-from mobilenets.data.dataset import Coding, MaskedSample, Shape
+from mobilenets.data.dataset import UNKNOWN, Coding, MaskedSample, Shape
 from mobilenets.data.findings import Finding
-from mobilenets.data.listing import Listing, broken
+from mobilenets.data.listing import LayoutError, Listing, broken
 from mobilenets.data.masks.painted import Painted, read_mask
 from mobilenets.data.masks.shapes import encoded
 
@@ -32,6 +32,8 @@ def read(source: Path) -> Listing[Painted]:
     names = coco.labels_of(documents)
     rest = next((i for i, name in enumerate(names) if name.casefold() == BACKGROUND), None)
     labels = (BACKGROUND, *names) if rest is None else names
+    if len(labels) >= UNKNOWN:
+        raise LayoutError(f"{source} has {len(labels)} classes", f"masks can tell {UNKNOWN - 1} apart")
     return listing(source, documents, labels, _shape, partial(_painted, rest or 0))
 
 
