@@ -174,3 +174,30 @@ def test_what_is_known_not_to_fit_is_not_tried_where_only_what_fits_is_wanted(na
             strategy.tell(Told(number, genotype, Outcome(0.1 * sum(genotype), price(genotype))))
     assert max(tried["hard"]) <= 5
     assert max(tried["soft"]) > 5
+
+
+def _inert(genotype: Genotype) -> Genotype:
+    """Of a switch that is off, the choices do not matter."""
+    return tuple(
+        choice if place % 2 == 0 or genotype[place - 1] else 0 for place, choice in enumerate(genotype)
+    )
+
+
+SWITCHED = Space(
+    "switched",
+    tuple(Decision(f"d{k}", (0, 1) if k % 2 == 0 else (0, 1, 2, 3)) for k in range(12)),
+    _refuse,
+    _inert,
+)
+
+
+@every
+@pytest.mark.parametrize("broken", [20, 45, 57])
+def test_nothing_that_only_saves_time_decides(name, broken):
+    """A strategy that is made anew has asked nothing yet: neither caches nor used-up places may matter."""
+    problem = Problem(SWITCHED, Reward("quality"))
+    whole = searched(strategy(name, problem, 1), 60)
+    again = strategy(name, problem, 1)
+    for trial in whole[:broken]:
+        again.tell(trial)
+    assert searched(again, 60) == whole

@@ -95,6 +95,8 @@ class Piece:
                 f"sizes of {self.kind} must be {SIZES.get(self.kind, 0)} numbers, got {shown(self.sizes)}"
             )
         for index, size in enumerate(self.sizes):
+            if self.kind == "softmax" and type(size) is int and 1 <= size <= MOST_ENTRIES:
+                continue  # as many rows as pixels of a mask
             flag = self.kind == "image" or (self.kind == "attention" and index == len(self.sizes) - 1)
             (count if flag else positive)(**{f"sizes[{index}]": size})
 

@@ -231,8 +231,8 @@ def sample_pixels(record: Preprocess, paths: list[Path] | None = None) -> "np.nd
 
     def some(found: list[Path]) -> "list[np.ndarray]":
         """Of these, from all over the list."""
-        chosen = found[:: max(1, len(found) // SAMPLES)][:SAMPLES]
-        return [image for image in map(read, chosen) if image is not None]
+        places = np.linspace(0, len(found) - 1, min(SAMPLES, len(found))).astype(int)
+        return [image for image in (read(found[place]) for place in places) if image is not None]
 
     return np.stack(some(paths or []) or some(sorted(signs().rglob("*.jpg"))))
 

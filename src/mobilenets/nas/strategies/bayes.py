@@ -6,7 +6,7 @@ arXiv 1707.02038). Quality is modelled, and so are the costs that the reward loo
 beforehand, the networks that seem best are priced before one of them is chosen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -63,13 +63,18 @@ class Bayes(Strategy):
 
     def _near(self, drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
         """The best neighbours, as they are drawn, of the best networks so far."""
-        best = sorted(self.told, key=self.reward, reverse=True)[:CENTRES]
-        around = dict.fromkeys(one for trial in best for one in self.problem.space.neighbours(trial.genotype))
-        new = [one for one in around if self._canonical.get(one, one) not in taken]
-        if not new:
+        neighbours = self.problem.space.neighbours
+        around = list(dict.fromkeys(one for best in self._best(CENTRES) for one in neighbours(best)))
+        if not around:
             return []
-        worth = drawn.worth(self.beliefs.encoding.rows(np.array(new)))
-        return [new[k] for k in np.argsort(-worth, kind="stable")[:FINALISTS]]
+        worth = drawn.worth(self.beliefs.encoding.rows(np.array(around)))
+        ordered = (self.canonical(around[k]) for k in np.argsort(-worth, kind="stable"))
+        return _distinct((one for one in ordered if one not in taken), FINALISTS)
+
+    def _best(self, count: int) -> list[Genotype]:
+        """So many different networks of the highest rewards."""
+        ordered = (trial.genotype for trial in sorted(self.told, key=self.reward, reverse=True))
+        return _distinct(ordered, count)
 
     def _listed(self, drawn: Drawn, taken: set[Genotype]) -> list[Genotype]:
         """The best networks of a small space, as they are drawn."""
@@ -85,9 +90,8 @@ class Bayes(Strategy):
     def _climbed(self, drawn: Drawn, chance: np.random.Generator) -> list[Genotype]:
         """The best networks of a large space that no one other choice betters, as they are drawn."""
         encoding = self.beliefs.encoding
-        best = sorted(self.told, key=self.reward, reverse=True)[:PARENTS]
         random = chance.integers(encoding.counts, size=(RANDOM, len(encoding.counts)))
-        choices = np.concatenate([[self.canonical(trial.genotype) for trial in best], random])
+        choices = np.concatenate([[self.canonical(best) for best in self._best(PARENTS)], random])
         choices = drawn.climb(choices, STRIDES)
         order = np.argsort(-drawn.worth(encoding.rows(choices)), kind="stable")
         return list(dict.fromkeys(tuple(one) for one in choices[order].tolist()))[:FINALISTS]
@@ -110,3 +114,13 @@ class Bayes(Strategy):
         if genotype not in self._prices:
             self._prices[genotype] = self.problem.costs(genotype)
         return self._prices[genotype]
+
+
+def _distinct(networks: Iterable[Genotype], count: int) -> list[Genotype]:
+    """The first so many that differ; no more than these are asked for."""
+    found: dict[Genotype, None] = {}
+    for one in networks:
+        found[one] = None
+        if len(found) == count:
+            break
+    return list(found)

@@ -6,6 +6,8 @@ once, without looking at the rest of the neighbourhood, and nothing is thrown aw
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mobilenets.nas.space import Genotype
 from mobilenets.nas.strategies.strategy import TRIES, Problem, Strategy
 
@@ -17,7 +19,7 @@ class Local(Strategy):
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
         super().__init__(problem, seed)
-        self._spent: set[Genotype] = set()  # networks all of whose neighbours are known
+        self._spent: set[Genotype] = set()  # networks all of whose neighbours are known, to save time
 
     def ask(self, number: int, pending: Sequence[Genotype] = ()) -> Genotype:
         """As `Strategy.ask`."""
@@ -26,7 +28,8 @@ class Local(Strategy):
             alive = [one for one in self.told if one.outcome is not None and one.genotype not in self._spent]
             for trial in sorted(alive, key=self.reward, reverse=True):
                 around = list(space.neighbours(trial.genotype))
-                for k in chance.permutation(len(around)):
+                # by an order of its own, so that it makes no difference what was found to be spent before
+                for k in np.random.default_rng([self.seed, *trial.genotype]).permutation(len(around)):
                     found = self.canonical(around[k])
                     if found not in taken and self.excess(found) <= 1:
                         return found
