@@ -47,6 +47,12 @@ def test_options_come_from_the_file_and_flags_win(called, config):
     assert (given["seed"], given["model"], given["settings"]) == (4, None, {"epochs": 9})
 
 
+def test_assignments_win_over_the_file_as_flags_do(called, config):
+    path = config("epochs: 9\nlr: 0.1\n")
+    assert main(["fit", "photos", "--config", path, "--set", "epochs=3", "--json"]) == 0
+    assert called[0][1]["settings"] == {"epochs": 3, "lr": 0.1}
+
+
 def test_arguments_and_lists_come_from_the_file_too(called, config):
     path = config("model: runs/x\nimages: [a.jpg, b.jpg]\ntop: 2\njson: true\n")
     assert main(["predict", "--config", path]) == 0
@@ -137,14 +143,14 @@ def test_the_config_of_an_adaptation_makes_it_again(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     kept = {}
-    monkeypatch.setattr(job, "open_run", lambda folder, asked: kept.update(asked) or Run(folder))
+    monkeypatch.setattr(job, "begun", lambda folder, asked: kept.update(asked) or Run(folder))
     monkeypatch.setattr(job, "source", lambda model, data: (model, Material("photos", "classify", None, 0)))
     monkeypatch.setattr(job, "adapt_in", lambda *_, **__: None)
-    monkeypatch.setattr(job, "_finish", lambda *_: {})
+    monkeypatch.setattr(job, "_finished", lambda *_: {})
     job.adapt("runs/a", budget="60% macs", images=64)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(kept))
     before, again = dict(kept), {}
-    monkeypatch.setattr(job, "open_run", lambda folder, asked: again.update(asked) or Run(folder))
+    monkeypatch.setattr(job, "begun", lambda folder, asked: again.update(asked) or Run(folder))
     assert main(["adapt", "--config", str(tmp_path / "config.yaml"), "--json"]) == 0
     assert again == before
 

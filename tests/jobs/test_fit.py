@@ -256,6 +256,19 @@ def test_a_run_is_judged_on_images_that_it_was_not_trained_on(fitted, shapes, tm
     assert seen == [cut[0]] * 3 + [cut[1]]
 
 
+def test_a_run_is_judged_on_all_of_other_images(fitted, shapes, tmp_path, capsys):
+    out, _, _ = fitted
+    for split in ("train", "test"):
+        shutil.copytree(shapes / split, tmp_path / "others", dirs_exist_ok=True)
+    (next((tmp_path / "others").rglob("*.png"))).unlink()
+    every = sum(1 for _ in (tmp_path / "others").rglob("*.png"))
+    document = evaluate(out, tmp_path / "others")
+    assert (document["split"], document["n"]) == ("all", every)
+    assert "was trained on other images: all of" in capsys.readouterr().err
+    assert evaluate(out, tmp_path / "others", split="val")["n"] < every
+    assert evaluate(out, shapes, split="all")["n"] == sum(1 for _ in shapes.rglob("*.png"))
+
+
 def test_a_file_that_says_no_split_is_judged_with_a_warning(fitted, shapes, tmp_path, capsys):
     out, _, _ = fitted
     shutil.copy(out / "exports/model.tflite", tmp_path / "copy.tflite")

@@ -238,6 +238,8 @@ REFUSED = [
     ({"settings": {"epoch": 3}}, "epoch"),
     ({"target": "toaster:cpu:1"}, "toaster"),
     ({"storage": "mysql://somewhere"}, "mysql"),
+    ({"storage": "/nowhere/there/rec.db"}, "lies in no folder that is there"),
+    ({"hours": float("nan")}, "hours above 0"),
     ({"proxy_val": 1.5}, "proxy_val must be between 0 and 1, got 1.5"),
     ({"direct": True}, "a budget in macs is given"),
     ({"direct": True, "budget": "3ms", "table": "times.json"}, "the table times.json is given"),

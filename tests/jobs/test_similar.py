@@ -163,6 +163,19 @@ def test_another_model_is_refused_in_one_line(photos, indexed, tmp_path):
         similar(photos / "shelf 0" / "00.png", index=indexed[0], model=other)
 
 
+def test_an_index_replaces_nothing_else(photos, model, tmp_path):
+    embed(photos, out=tmp_path / "p.npz", **NET)
+    (tmp_path / "shop.json").write_text('{"shelves": 3}')
+    before = (tmp_path / "p.npz").read_bytes()
+    document = index(photos, model=model, out=tmp_path / "p.usearch")
+    assert document["vectors"] == str(tmp_path / "p.usearch.npz")
+    assert (tmp_path / "p.npz").read_bytes() == before
+    index(photos, model=model, out=tmp_path / "p.usearch")  # its own facts it replaces
+    with pytest.raises(UsageError, match=r"shop\.json would be replaced, but tells of no index"):
+        index(photos, model=model, out=tmp_path / "shop")
+    assert (tmp_path / "shop.json").read_text() == '{"shelves": 3}'
+
+
 def test_a_model_that_is_gone_is_asked_for(photos, tmp_path):
     path = tmp_path / "m.safetensors"
     save_model(path, *network())
@@ -200,6 +213,11 @@ def test_names_of_networks_come_back_with_their_width(photos, tmp_path):
         ),
         (lambda p, o: similar(p, index=o / "p.usearch", k=0), UsageError, "k must be at least 1"),
         (lambda p, o: similar(p, index=o / "p.usearch", out=o / "a.gif"), UsageError, "the strip is a"),
+        (
+            lambda p, o: similar(p / "shelf 1" / "twin.png", out=p / "shelf 1" / "twin.png"),
+            UsageError,
+            "is the image itself",
+        ),
     ],
 )
 def test_mistakes_are_one_line(photos, tmp_path, act, error, message):

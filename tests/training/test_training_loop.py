@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -78,6 +79,16 @@ def test_a_finished_training_returns_at_once(learned, blobs, monkeypatch):
     run.weights.unlink()  # as if killed right before the end
     tiny_training(blobs, run.folder, **EASY)
     assert run.weights.read_bytes() == run.best.read_bytes()
+
+
+def test_finished_weights_are_not_replaced_for_want_of_checkpoints(learned, blobs, tmp_path):
+    copy = Run(tmp_path / "copy")
+    shutil.copytree(learned[0].folder, copy.folder)
+    shutil.rmtree(copy.last.parent)
+    before = copy.weights.read_bytes()
+    with pytest.raises(RunError, match="holds finished weights, but no checkpoints to go on from"):
+        tiny_training(blobs, copy.folder, **EASY)
+    assert copy.weights.read_bytes() == before
 
 
 def test_other_settings_in_the_same_run_are_refused(learned, blobs):

@@ -270,8 +270,14 @@ def marked(run: Run, stage: str) -> Iterator[dict[str, Any]]:
 
 
 def read(path: Path, fallback: Any = None) -> Any:
-    """The JSON in `path`, or `fallback` where a stage has not written it yet. Raises RunError when broken."""
-    return read_json(path) if path.exists() else fallback
+    """The JSON in `path`, or `fallback` where a stage has not written it yet.
+
+    Raises RunError when it is broken, and for anything but an object where the fallback is one.
+    """
+    document = read_json(path) if path.exists() else fallback
+    if isinstance(fallback, dict) and not isinstance(document, dict):
+        raise RunError(f"{path} holds no JSON object; delete it to have it made again")
+    return document
 
 
 def environment() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
@@ -27,6 +28,7 @@ def run(name: str, words: Sequence[str]) -> int:
     What fails ends in one line on stderr, with --debug in a traceback as well.
     """
     open_streams()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # what is odd about an image is told by `doctor`
     try:
         command = load(name)
         with command.make_context(f"mobilenets {name}", list(words)) as context:

@@ -59,7 +59,10 @@ def read_config(context: typer.Context, path: Path | None) -> Config | None:
         if key not in known:
             raise UnknownName(f"option in {path} called", str(key), known)
         if key == SETTINGS and isinstance(value, dict):
-            settings = {str(name): _setting(str(name), item) for name, item in value.items()}
+            settings |= {str(name): _setting(str(name), item) for name, item in value.items()}
+            continue
+        if key != SETTINGS and SETTINGS in known and key in Training.__annotations__ and value is not None:
+            settings[key] = _setting(key, value)
             continue
         several = known[key].nargs == -1 or getattr(known[key], "multiple", False)
         if value is not None:

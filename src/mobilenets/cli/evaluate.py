@@ -28,7 +28,8 @@ def evaluate(
     data: options.Data,
     *,
     split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="train, val or test; if not given, the one held out.")
+        str | None,
+        typer.Option(metavar="NAME", help="train, val, test or all; if not given, what is held out."),
     ] = None,
     window: options.Window = None,
     target: options.Where = None,

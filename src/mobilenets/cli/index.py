@@ -16,7 +16,11 @@ def index(
     ],
     *,
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="The index; its facts go beside it, with .json behind.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="The index; beside it go its facts (FILE.json) and, of a folder, the vectors (FILE.npz).",
+        ),
     ] = Path("photos.usearch"),
     model: Annotated[
         str | None,

@@ -10,6 +10,8 @@ from typing_extensions import TypeVar
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Part = Split | Literal["all"]
+PARTS: tuple[Part, ...] = (*SPLITS, "all")
 ANNOTATED = ("detect", "segment")  # tasks whose samples are more than an image and a class
 IGNORED = 255  # of a mask: pixels that neither teach nor judge
 
@@ -148,8 +150,10 @@ class Dataset(Generic[S]):
     test: tuple[S, ...] = ()
     made: tuple[Split, ...] = ()
 
-    def split(self, name: Split) -> tuple[S, ...]:
-        """The samples of one split."""
+    def split(self, name: Part) -> tuple[S, ...]:
+        """The samples of one split, or of all."""
+        if name == "all":
+            return (*self.train, *self.val, *self.test)
         samples: tuple[S, ...] = getattr(self, name)
         return samples
 

@@ -2,14 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mobilenets.base.console import track
-from mobilenets.base.errors import DataError, needs, shown
+from mobilenets.base.errors import DataError, UsageError, needs, shown
 from mobilenets.base.files import replacing, sha256, write_text
 from mobilenets.data.vectors import Vectors
 
@@ -70,9 +70,29 @@ class Neighbours:
         ]
 
 
+def package() -> Any:
+    """Usearch's index. Raises MissingPackage when it is not installed."""
+    with needs("usearch", "embed"):
+        from usearch.index import Index
+    return Index
+
+
 def facts_path(index: Path) -> Path:
     """Where the facts of an index lie."""
     return index.with_name(f"{index.name}.json")
+
+
+def check_place(index: Path) -> None:
+    """Raise UsageError where the facts of an index would replace a file that holds something else."""
+    place = facts_path(index)
+    if not place.exists():
+        return
+    try:
+        ours = {field.name for field in fields(Facts)} <= set(json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise UsageError(f"{place} would be replaced, but tells of no index; give another --out")
 
 
 def build_index(path: Path, found: Vectors) -> Facts:
@@ -106,8 +126,7 @@ def open_index(path: Path) -> Neighbours:
     facts = read_facts(path)
     if sha256(path) != facts.sha256:
         raise DataError(f"{path} is not the file that {facts_path(path).name} describes; index again")
-    with needs("usearch", "embed"):
-        from usearch.index import Index
+    Index = package()  # noqa: N806 - a class
     try:
         index = Index.restore(str(path), view=True)
     except RuntimeError as error:
@@ -137,8 +156,7 @@ def read_facts(path: Path) -> Facts:
 
 def _fresh(size: int) -> Any:
     """An empty index. On unit vectors the inner product is the cosine, and quicker."""
-    with needs("usearch", "embed"):
-        from usearch.index import Index
+    Index = package()  # noqa: N806 - a class
     return Index(ndim=size, metric="ip", dtype="f16", connectivity=LINKS)
 
 

@@ -32,9 +32,12 @@ class Vectors:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise UsageError unless vectors can be kept under this name."""
+    """Raise UsageError unless vectors can be kept under this name, MissingPackage where a package lacks."""
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"vectors go to a {' or '.join(SUFFIXES)} file, got {path}")
+    if path.suffix.lower() == ".parquet":
+        with needs("pyarrow", "parquet"):
+            import pyarrow as pa  # noqa: F401
 
 
 def save_vectors(path: Path, found: Vectors) -> None:

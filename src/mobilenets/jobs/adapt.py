@@ -17,11 +17,11 @@ from mobilenets.jobs.adaptation import document, line
 from mobilenets.jobs.alone import alone, begun, check_out
 from mobilenets.jobs.budget import Goal, parse_goal
 from mobilenets.jobs.material import Material, forget, judged
-from mobilenets.jobs.resource import Meter, meter
+from mobilenets.jobs.resource import Meter, check_table, meter
 from mobilenets.jobs.rounds import IMAGES, Adapting, Tryout, rounds
 from mobilenets.jobs.start import check_settings, command, read_data, split_of
 from mobilenets.jobs.subject import finished, run_of
-from mobilenets.jobs.teacher import guidance, opened
+from mobilenets.jobs.teacher import check_guidance, guidance, opened
 from mobilenets.jobs.verify import finish
 from mobilenets.nas.netadapt import Choice, Judge, Point, Round, Rules, netadapt
 from mobilenets.reports.facts import Limit
@@ -66,13 +66,19 @@ def adapt(
     from mobilenets.runtimes import parse_target
 
     goal = parse_goal(budget)
+    check_table(goal.resource, table)
     rules = Rules(step, decay, multiple, tuned, cast("Choice", choice), cast("Judge", judge))
     adapting = Adapting(rules, images, importance, workers)
     parse_target(target)
     if teacher is not None:
         opened(teacher)
+    if Path(model).is_file() and Path(model).suffix != ".safetensors":
+        raise UsageError(
+            f"{model} is no .safetensors file of ours; give the run folder or weights it was made of"
+        )
     weights, material = source(Path(model), data)
     check_settings(settings, material.task, seed)
+    check_guidance(teacher, None, settings)
     if importance == "taylor" and material.task == "embed":
         raise UsageError(
             "importance by taylor needs the loss that trained the network, of which an embedder keeps "

@@ -15,6 +15,8 @@ def check_out(out: Path, data: str | Path) -> None:
     from mobilenets.data.listing import is_visible, split_folders
 
     root, place = Path(data).resolve(), out.resolve()
+    if place == root and not Run(out).config.exists():
+        raise UsageError(f"the run folder {out} has the place of the data; give another --out")
     if not root.is_dir() or not place.is_relative_to(root) or Run(out).config.exists():
         return
     read = list(split_folders(root).values()) or [root]

@@ -43,7 +43,6 @@ def chosen(
     before = read(run.finalists, {})
     if before.get("trials") == trials:
         return [Finalist(**one) for one in before["chosen"]]
-    run.result.unlink(missing_ok=True)
     seen = []
     for one in fitting[: TRIED * count]:
         seen.append(Finalist(one.trials[0], one.quality, one.cost, _measured(one, target)))
@@ -57,6 +56,7 @@ def chosen(
             f"{closest.measured:.4g} ms for {budget:.4g} ms; run it again when nothing else runs on the "
             "machine, or give a smaller --budget to search for, and another --out"
         )
+    run.result.unlink(missing_ok=True)
     found = {"chosen": [asdict(one) for one in kept], "measured": [asdict(one) for one in seen]}
     write_json(run.finalists, {"trials": trials, **found})
     return kept

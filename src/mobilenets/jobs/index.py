@@ -57,9 +57,13 @@ def index(
 
 
 def _check_out(out: Path) -> None:
-    """Raise UsageError for a place that is meant for something else."""
+    """Raise UsageError for a place that is meant for something else, MissingPackage without usearch."""
+    from mobilenets.data.neighbours import check_place, package
+
+    package()
     if out.is_dir() or out.suffix.lower() in (".npz", ".parquet", ".json"):
         raise UsageError(f"the index goes to a file of its own such as photos.usearch, got {out}")
+    check_place(out)
 
 
 def _vectors(source: Path, out: Path, asked: Asked | None) -> tuple["Vectors", Path]:
@@ -74,5 +78,5 @@ def _vectors(source: Path, out: Path, asked: Asked | None) -> tuple["Vectors", P
         raise UsageError(
             f"give --model to embed the images of {source}, or a file that mobilenets embed wrote"
         )
-    vectors = out.with_suffix(".npz")
+    vectors = out.with_name(f"{out.name}.npz")
     return embed_to(source, vectors, open_embedder(asked))[0], vectors

@@ -142,6 +142,8 @@ def _check(out: Path | None, stills: Sequence[Path], clips: Sequence[Path]) -> N
             raise DataError(f"{clip} does not exist; give image files, folders or videos")
     if out is None:
         return
+    if any(still.is_dir() and still.resolve() == out.resolve() for still in stills):
+        raise UsageError(f"{out} holds the images themselves; give another folder as --out")
     suffix = out.suffix.lower()
     if suffix in (*video.SUFFIXES, *TEXTS) and suffix not in WRITTEN and not out.is_dir():
         raise UsageError(f"{out} cannot be written; give a folder, or a {', '.join(WRITTEN)} file as --out")

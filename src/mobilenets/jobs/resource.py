@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mobilenets.arch import codec, cost, lower
 from mobilenets.arch.spec import Arch
+from mobilenets.base.errors import UsageError
 from mobilenets.base.files import write_json
 from mobilenets.base.run import read
 from mobilenets.jobs.budget import Goal
@@ -78,6 +79,12 @@ class Meter:
     def unit(self) -> str:
         """Of what is predicted and measured."""
         return UNITS[self.resource]
+
+
+def check_table(resource: str, table: str | Path | None) -> None:
+    """Raise UsageError for a latency table beside a budget of something else."""
+    if table and resource != "latency":
+        raise UsageError(f"the table {table} tells latencies, the budget is one of {resource}; leave it out")
 
 
 def meter(goal: Goal, start: Arch, target: str, table: Path | None, folder: Path) -> Meter:

@@ -13,7 +13,7 @@ from mobilenets.base.errors import DataError, RunError, UsageError
 if TYPE_CHECKING:
     from mobilenets.arch.card import Card
     from mobilenets.arch.preprocess import Preprocess
-    from mobilenets.data.dataset import Dataset, Split
+    from mobilenets.data.dataset import Dataset, Part
     from mobilenets.runtimes import Session
     from mobilenets.tasks import classify, embed_scored, segment_scored
     from mobilenets.tasks.detect.scored import Scored as DetectScored
@@ -35,7 +35,7 @@ def card_of(session: "Session", name: str) -> "Card":
 
 
 def score(
-    session: "Session", dataset: "Dataset", split: "Split", name: str = "the model", *, window: int = 0
+    session: "Session", dataset: "Dataset", split: "Part", name: str = "the model", *, window: int = 0
 ) -> "Scored":
     """Run a model over one split of a dataset, whose class names it must know, and judge it by its task.
 
@@ -59,7 +59,7 @@ def score(
             return _embedded(session, dataset, samples, split, name)
 
 
-def samples_of(dataset: "Dataset", split: "Split", card: "Card", name: str) -> tuple[Any, ...]:
+def samples_of(dataset: "Dataset", split: "Part", card: "Card", name: str) -> tuple[Any, ...]:
     """The samples of a split. Raises DataError when there are none or their labels are for another task."""
     samples: tuple[Any, ...] = dataset.split(split)
     if not samples:
@@ -158,14 +158,17 @@ def _segmented(
 
 
 def _embedded(
-    session: "Session", dataset: "Dataset", samples: Sequence[Any], split: "Split", name: str
+    session: "Session", dataset: "Dataset", samples: Sequence[Any], split: "Part", name: str
 ) -> "embed_scored.Scored":
-    """Vectors of the split beside those that they look into: the train split, and what was cut from it."""
+    """Vectors of the split beside those that they look into: the train split, and what was cut from it.
+
+    The train split and all look into themselves.
+    """
     from mobilenets.tasks.embed_scored import Scored
 
     record = card_of(session, name).preprocess
     vectors = _vectors(session, record, samples)
-    if split == "train":
+    if split in ("train", "all"):
         return Scored(vectors, samples, dataset.labels, dataset.root)
     cut = dataset.val if split == "test" and "val" in dataset.made else ()
     gallery = (*dataset.train, *cut)

@@ -27,7 +27,7 @@ from mobilenets.jobs.finalists import chosen, train_all
 from mobilenets.jobs.hunt import Hunt, announce, pool_of, prepared
 from mobilenets.jobs.latency import listed
 from mobilenets.jobs.material import Material, forget
-from mobilenets.jobs.resource import Price
+from mobilenets.jobs.resource import Price, check_table
 from mobilenets.jobs.sandwich import check_places
 from mobilenets.jobs.search_result import Found, document, fitting, found
 from mobilenets.jobs.searched_space import described, space_of
@@ -133,7 +133,8 @@ def search(
     _check(asked, trials, hours, workers)
     _check_measuring(goal.resource, direct, workers, ray, table)
     url = address(storage or Path(out) / "search.db")
-    reach(url)  # before an hour is spent on what cannot be written down
+    if storage:
+        reach(url)  # before an hour is spent on what cannot be written down
     aim = Reward(cast("Form", reward), weight=weight)
     pixels = side_of(resolution, RESOLUTIONS[task][0])
     plain = space_of(space, {key: asked[key] for key in ("model", "width", "dialect")}, resolution, pixels)
@@ -184,7 +185,7 @@ def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: 
     check_head(asked["task"], {key: asked[key] for key in ("head", "halved", "output_stride", "size")})
     if asked["strategy"] not in STRATEGIES:
         raise UnknownName("strategy", asked["strategy"], STRATEGIES)
-    if min(trials, workers, asked["finalists"]) < 1 or (hours is not None and hours <= 0):
+    if min(trials, workers, asked["finalists"]) < 1 or (hours is not None and not hours > 0):
         raise UsageError(
             f"trials, workers and finalists must be at least 1 and hours above 0, got {trials}, {workers}, "
             f"{asked['finalists']} and {hours}"
@@ -204,8 +205,7 @@ def _check_measuring(
             f"--workers {workers} are processes here, --ray has as many as the cluster has room for; "
             "leave one out"
         )
-    if table and resource != "latency":
-        raise UsageError(f"the table {table} tells latencies, the budget is one of {resource}; leave it out")
+    check_table(resource, table)
     if not direct:
         return
     if resource != "latency" or table:

@@ -40,6 +40,8 @@ def similar(
     photo = Path(image)
     if not photo.is_file():
         raise DataError(f"{photo} does not exist; give an image file")
+    if out is not None and Path(out).resolve() == photo.resolve():
+        raise UsageError(f"{out} is the image itself; write the strip to another file")
     opened = open_index(Path(index))
     embedder = _embedder_of(opened.facts, Path(index), model, weights)
     root, own = Path(opened.facts.root), photo.resolve()

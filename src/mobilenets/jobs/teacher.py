@@ -43,8 +43,9 @@ def asked_of(
     teacher: "str | Path | nn.Module | Teacher | None", unlabelled: str | Path | None
 ) -> dict[str, str]:
     """What config.yaml says of both; nothing where there is none, as in runs of old."""
-    named = teacher if teacher is None or isinstance(teacher, str | Path) else opened(teacher).id
+    named = opened(teacher).id if teacher is not None and not isinstance(teacher, str | Path) else teacher
     both = {"teacher": named, "unlabelled": unlabelled}
+    both = {key: Path(value) if isinstance(value, str) else value for key, value in both.items()}
     return {key: str(value) for key, value in both.items() if value is not None}
 
 

@@ -62,7 +62,11 @@ def storing(where: str) -> Iterator[None]:
 
 
 def reach(url: Any) -> None:
-    """Raise StorageError for a server that cannot be reached, before work is done that it should keep."""
+    """Raise StorageError for a server that cannot be reached, or a file in a folder that is not there, before
+    work is done that it should keep.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database).absolute().parent.is_dir():
+        raise StorageError(f"{place(url)} lies in no folder that is there; make it, or correct --storage")
     if url.get_backend_name() == "postgresql":
         with storing(place(url)):
             opened_at(url)[1].dispose()

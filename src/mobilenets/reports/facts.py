@@ -10,7 +10,7 @@ from mobilenets.arch import cost
 from mobilenets.arch.codec import loads
 from mobilenets.arch.cost import Cost
 from mobilenets.arch.spec import Arch
-from mobilenets.base.errors import RunError
+from mobilenets.base.errors import ArchError, RunError
 from mobilenets.base.run import Run, read, read_config
 
 Row = dict[str, float | None]
@@ -149,30 +149,30 @@ def gather(run: Run) -> Facts:
     facts = Facts(
         run=run,
         config=read_config(run) if run.config.exists() else {},
-        env=_document(run.folder / "env.json"),
-        status=_document(run.status),
-        dataset=_document(run.dataset),
-        card=_document(run.card),
-        choice=_document(run.candidates),
-        adaptation=_document(run.adaptation),
-        ways=_document(run.ways),
-        search=_document(run.search),
-        finalists=_document(run.finalists),
-        result=_document(run.result),
+        env=read(run.folder / "env.json", {}),
+        status=read(run.status, {}),
+        dataset=read(run.dataset, {}),
+        card=read(run.card, {}),
+        choice=read(run.candidates, {}),
+        adaptation=read(run.adaptation, {}),
+        ways=read(run.ways, {}),
+        search=read(run.search, {}),
+        finalists=read(run.finalists, {}),
+        result=read(run.result, {}),
         metrics=tuple(_rows(run.metrics)),
-        arch=loads(run.arch.read_bytes()) if run.arch.exists() else None,
+        arch=_arch(run),
     )
     if not (facts.dataset or facts.choice or facts.metrics or facts.result):
         raise RunError(f"{run.folder} has nothing to report yet; run the command that fills it first")
     return facts
 
 
-def _document(path: Path) -> dict[str, Any]:
-    """A JSON object, empty when the file is not there. Raises RunError for anything else."""
-    document = read(path, {})
-    if not isinstance(document, dict):
-        raise RunError(f"{path} holds no JSON object; delete it to have it made again")
-    return document
+def _arch(run: Run) -> Arch | None:
+    """The network in arch.json, where there is one. Raises RunError."""
+    try:
+        return loads(run.arch.read_bytes()) if run.arch.exists() else None
+    except ArchError as error:
+        raise RunError(f"{run.arch}: {error}") from error
 
 
 def _rows(path: Path) -> list[Row]:

@@ -99,6 +99,11 @@ def train(
     state = parts.state()
     keeper = Keeper(run, parts, state)
     if not checkpoint.resume(run, state, parts.terms):
+        if run.weights.exists():
+            raise RunError(
+                f"{run.folder} holds finished weights, but no checkpoints to go on from; use another --out, "
+                f"or delete {run.weights.name} to train again"
+            )
         keeper.save()
     progress, metric, writes = state.progress, parts.task.metric, parts.accelerator.is_main_process
 
