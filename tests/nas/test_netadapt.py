@@ -162,3 +162,18 @@ def test_steps_larger_than_any_single_cut_become_smaller():
 def test_refuses_rules_that_cannot_work(given, error):
     with pytest.raises(error):
         Rules(**given)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
+def test_a_cost_that_is_a_maximum_is_cut_in_several_places(name):
+    """Where blocks tie, no single cut lowers the peak of activations; together they do."""
+
+    def peak(arch):
+        return float(cost(arch).peak_bytes)
+
+    arch = find(name, 0.5, 96)
+    rounds = adapted(arch, 0.5, predict=peak, measure=peak)
+    assert rounds[-1].chosen.cost <= 0.5 * peak(arch) * (1 + RULES.tolerance)
+    joint = [one for one in rounds if len(one.proposals) == 1 and one.name.startswith("first")]
+    assert joint
+    assert all(len(one.name) < 64 for one in joint)

@@ -6,7 +6,7 @@ algorithm 1; Howard et al. 2019, arXiv 1905.02244, section 4.2).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Literal, get_args
@@ -146,6 +146,25 @@ def proposals(
     return list(found.values())
 
 
+def together(
+    current: Point, limit: float, multiple: int, predict: Callable[[Arch], float]
+) -> Proposal | None:
+    """As few of the first widths as reach `limit`, cut in the same proportion; None where all do not.
+
+    For a cost that is a maximum, as activations are: where several blocks share it, no single cut lowers it,
+    and the large maps come first.
+    """
+    scale = current.cost / predict(current.arch)
+    known = widths(current.arch)
+    for n in range(2, len(known) + 1):
+        few = known[:n]
+        options = cuts({one.name: one.channels for one in few},
+                       {one.name: max(one.least, multiple) for one in few}, multiple)  # fmt: skip
+        if proposal := _widest(current.arch, options, limit, lambda arch: scale * predict(arch)):
+            return replace(proposal, name=f"first{n}-{few[-1].name}")
+    return None
+
+
 def cuts(present: Mapping[str, int], least: Mapping[str, int], multiple: int) -> list[dict[str, int]]:
     """Ever fewer channels for widths that are cut together, in the same proportion, each a multiple."""
     most = max(present.values())
@@ -209,12 +228,18 @@ def _promising(
 def _proposed(
     current: Point, budget: float, step: float, multiple: int, predict: Callable[[Arch], float]
 ) -> tuple[float, list[Proposal]]:
-    """The round's limit and its proposals; where no single cut gains a whole step, half of it, and so on."""
+    """The round's limit and its proposals; where no single cut gains a whole step, half of it, and so on, and
+    where none gains anything, one of several cuts.
+    """
+    whole = step
     for _ in range(HALVINGS):
         limit = max(budget, current.cost - step)
         if proposed := proposals(current, limit, multiple, predict):
             return limit, proposed
         step /= 2
+    limit = max(budget, current.cost - whole)
+    if joint := together(current, limit, multiple, predict):
+        return limit, [joint]
     raise BudgetError(
         f"no width of {current.arch.name} can be cut any further, at a cost of {current.cost:.4g}; "
         f"the budget of {budget:.4g} is out of reach: give a larger one"
