@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from contextlib import nullcontext
+from threading import Timer
 
 import pytest
 
 from mobilenets.base.errors import BudgetError, ConfigMismatch, UsageError
 from mobilenets.base.run import Run, marked, read_config
-from mobilenets.jobs.alone import alone, begun, check_out
+from mobilenets.jobs.alone import alone, begun, check_out, measuring
 
 HOLD = """
 import sys
@@ -109,3 +110,28 @@ def test_a_run_at_work_is_not_begun_anew(tmp_path):
     first.kill()
     first.wait()
     assert read_config(Run(tmp_path)) == {"budget": "1ms"}
+
+
+MEASURE = """
+from mobilenets.jobs.alone import measuring
+with measuring(), measuring():
+    print("there", flush=True)
+    input()
+"""
+
+
+def test_one_process_measures_at_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    first = subprocess.Popen([sys.executable, "-c", MEASURE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert first.stdout.readline() == b"there\n"
+    Timer(0.5, first.kill).start()
+    with measuring():
+        assert first.wait() != 0
+    assert "waiting for another process that measures" in capsys.readouterr().err
+
+
+def test_a_cache_that_cannot_be_written_keeps_nobody_from_measuring(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path / "file" / "cache"))
+    with measuring():
+        pass

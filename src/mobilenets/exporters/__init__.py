@@ -3,5 +3,6 @@
 from mobilenets.exporters.exporting import EXPORTERS, Exported, export, write_card
 from mobilenets.exporters.outputs import form_of
 from mobilenets.exporters.parity import Parity
+from mobilenets.exporters.revision import revision
 
-__all__ = ["EXPORTERS", "Exported", "Parity", "export", "form_of", "write_card"]
+__all__ = ["EXPORTERS", "Exported", "Parity", "export", "form_of", "revision", "write_card"]

@@ -64,7 +64,7 @@ def _converted(
             program = torch.onnx.export(
                 module, example, dynamo=True, input_names=inputs, output_names=given, verbose=False
             )
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError, ValueError) as error:
+    except Exception as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ExportError(f"torch's exporter cannot convert {name} to ONNX: {reason}") from error
     assert program is not None

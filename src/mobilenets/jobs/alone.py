@@ -7,6 +7,7 @@ from typing import Any
 
 from mobilenets.base.console import is_first, say
 from mobilenets.base.errors import ConfigMismatch, StorageError, UsageError
+from mobilenets.base.files import cache_folder
 from mobilenets.base.run import Run, came_to_nothing, clear, open_run
 
 
@@ -69,5 +70,30 @@ def alone(run: Run, *, wait: bool = False) -> Iterator[Run]:
         raise StorageError(f"{run.folder} cannot be locked ({error.strerror}); use another --out") from error
     try:
         yield run
+    finally:
+        lock.release()
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """Within, no other process on this machine measures times: they would disturb each other.
+
+    Where the cache folder cannot be written, nobody is waited for.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(cache_folder() / "measuring.lock", is_singleton=True)
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say("waiting for another process that measures on this machine")
+            lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
     finally:
         lock.release()

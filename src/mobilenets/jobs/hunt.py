@@ -13,8 +13,8 @@ from mobilenets.arch import codec
 from mobilenets.arch.spec import Arch
 from mobilenets.base.console import say
 from mobilenets.base.errors import ArchError, UsageError
-from mobilenets.base.files import write_json
-from mobilenets.base.run import Run, read, read_config
+from mobilenets.base.files import sha256, write_json
+from mobilenets.base.run import Run, cpu_name, read, read_config
 from mobilenets.jobs.budget import Goal
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.search_result import Narration
@@ -116,9 +116,18 @@ def prepared(
         "network": hashlib.sha256(codec.dumps(start).encode()).hexdigest(),
         "unit": price.unit,
         "target": config["target"] if goal.timed else None,
+        "priced_by": _pricing(table) if goal.timed else None,
         "space_sha256": config.get("space_sha256"),
     }
     return Hunt(problem, short, config["strategy"], seed, config["confirm"], about)
+
+
+def _pricing(table: Path | None) -> str:
+    """By what latencies are told: the digest of a table that was given, else this processor's name.
+
+    Machines that share a record must agree on it, or one network would cost two different times.
+    """
+    return sha256(table) if table else cpu_name()
 
 
 def announce(hunt: Hunt, trials: int, hours: float | None, workers: int, ray: str | None) -> None:

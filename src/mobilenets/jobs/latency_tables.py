@@ -9,6 +9,7 @@ from mobilenets.arch.spec import Arch
 from mobilenets.base.console import progress, say
 from mobilenets.base.errors import RunError, UsageError
 from mobilenets.base.files import cache_folder
+from mobilenets.jobs.alone import measuring
 
 if TYPE_CHECKING:
     from mobilenets.bench.pieces import Piece
@@ -170,7 +171,7 @@ def _extended(
         f"latency table of {target}: {len(pieces)} pieces and {len(networks)} networks to measure, about "
         f"{max(1, round(minutes))} minutes; {len(table.pieces)} pieces are there; kept in {path}"
     )
-    with progress() as bar:
+    with measuring(), progress() as bar:
         task = bar.add_task("measuring", total=len(pieces) + len(networks))
         return build(table, target, pieces, networks, path, lambda done: bar.advance(task, done))
 

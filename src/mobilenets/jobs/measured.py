@@ -14,6 +14,7 @@ from mobilenets.arch.spec import Arch, Classifier, DeepLab, Embedder
 from mobilenets.base.console import say
 from mobilenets.base.files import cache_folder, read_json, write_json
 from mobilenets.base.run import environment
+from mobilenets.jobs.alone import measuring
 
 if TYPE_CHECKING:
     from mobilenets.bench.record import Timing
@@ -24,13 +25,13 @@ SPREAD = 0.2  # of the median, over which half of the runs may spread
 TRIES = 3  # to find such a moment on a machine that others use
 
 
-def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
+def measured(archs: Sequence[Arch], target: str, *, fresh: bool = False) -> list[dict[str, Any]]:
     """The latency of each network on `target` in ms at batch 1, with its terms and when it was measured.
 
     Several are measured in turns, so that their ratios hold; up to three times where times spread, and where
     they do each time, the quickest counts. What was measured before on this processor with these versions,
-    undisturbed, is read from the cache folder; delete its folder `latency` to measure again. Another device
-    is measured each time.
+    undisturbed, is read from the cache folder, unless it is to be `fresh`; delete its folder `latency` to
+    measure all again. Another device is measured each time.
     Raises UsageError, UnknownName for a target, ExportError, StorageError, DeviceError.
     """
     from mobilenets.runtimes import parse_target
@@ -38,10 +39,12 @@ def measured(archs: Sequence[Arch], target: str) -> list[dict[str, Any]]:
     wanted = parse_target(target)
     plain = [_plain(arch) for arch in archs]
     path = _place(plain, str(wanted))
-    if path.exists() and not wanted.remote:
+    if path.exists() and not wanted.remote and not fresh:
         rows: list[dict[str, Any]] = read_json(path)
         return rows
-    timings = _calm([_file(arch, wanted.runtime) for arch in plain], wanted)
+    files = [_file(arch, wanted.runtime) for arch in plain]
+    with measuring():
+        timings = _calm(files, wanted)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = [{**timing.as_dict(), "time": now} for timing in timings]
     if _spread(timings) <= SPREAD:
@@ -95,9 +98,12 @@ def _plain(arch: Arch) -> Arch:
 
 def _place(archs: Sequence[Arch], target: str) -> Path:
     """Where the measurement is kept: it belongs to networks, target, processor and versions."""
+    from mobilenets.exporters import revision
+
     about = environment()
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()  # those we may use
-    terms = (*map(codec.dumps, archs), target, f"{about['cpu']!r} {cores}", repr(about["packages"]))
+    terms = (*map(codec.dumps, archs), target, f"{about['cpu']!r} {cores}", repr(about["packages"]),
+             revision())  # fmt: skip
     return (
         cache_folder() / "latency" / f"{hashlib.sha256(chr(10).join(terms).encode()).hexdigest()[:24]}.json"
     )

@@ -204,9 +204,9 @@ def cached_export(asked: Asked, runtime: str) -> Path:
 
 def exported_once(network: "Network", card: Card, runtime: str, identity: str) -> Path:
     """The file of a network in the cache; `identity` says which weights it has. Raises ExportError."""
-    from mobilenets.exporters import export, form_of
+    from mobilenets.exporters import export, form_of, revision
 
-    form, versions = form_of(card, runtime), repr(environment()["packages"])
+    form, versions = form_of(card, runtime), repr((environment()["packages"], revision()))
     key = hashlib.sha256("\n".join((codec.dumps(card.arch), identity, form, versions)).encode())
     path = cache_folder() / "exports" / key.hexdigest()[:24] / f"model{SUFFIX[runtime]}"
     if not path.exists():

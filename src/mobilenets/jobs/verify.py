@@ -1,10 +1,13 @@
 """The last stage of `fit`, `adapt` and `search`: the file is exported and measured."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import card as cards
+from mobilenets.base.errors import ParityError
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run, marked, read
+from mobilenets.jobs.alone import measuring
 from mobilenets.jobs.start import command
 from mobilenets.jobs.subject import SUFFIX, sample_pixels
 from mobilenets.reports.facts import Limit
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from mobilenets.runtimes import Target
 
 LATENCY_SECONDS = 3.0
+NEAR, FEW = 0.01, 3  # of a metric, and images more, by which a file may differ from its model
 TOLD = ("artifact", "task", "metric", "value", "n", "split", "target", "latency_ms", "budget", "unit",
         "reached", "budget_ms", "met", "weights")  # fmt: skip
 
@@ -60,6 +64,8 @@ def verify(
     above it meets it, too.
 
     Where the target is another device, the file is scored in the same runtime on this machine: `scored_on`.
+    Raises ExportError, ParityError where the file's metric is another than the model's, StorageError,
+    DeviceError.
     """
     import torch
 
@@ -78,8 +84,11 @@ def verify(
     scored = score(open_session(path, target), dataset, dataset.held_out, path.name)
     metric = get(card.task).metric
     write_card(path, cards.with_metric(exported.card, metric, scored.value, len(samples), dataset.held_out))
-    timing = measure(open_session(path, target), seconds=LATENCY_SECONDS)  # of the file as it stays
+    with measuring():
+        timing = measure(open_session(path, target), seconds=LATENCY_SECONDS)  # of the file as it stays
     in_torch = open_session(run.weights, parse_target(f"torch:cpu:{torch.get_num_threads()}"))
+    in_torch_value = score(in_torch, dataset, dataset.held_out).value
+    _refuse_other_metric(path, metric, scored.value, in_torch_value, len(samples))
     parity, reached = exported.parity, timing.median_ms if limit.reached is None else limit.reached
     return {
         "task": card.task,
@@ -100,8 +109,17 @@ def verify(
         "met": reached <= limit.amount * (1 + tolerance),
         "weights": card.weights,
         **({"teacher": card.teacher} if card.teacher else {}),
-        "torch_value": score(in_torch, dataset, dataset.held_out).value,
+        "torch_value": in_torch_value,
         "parity": {"n": parity.n, "max_abs": parity.max_abs, "agreement": parity.agreement},
         **scored.document(),
         "command": command(),
     }
+
+
+def _refuse_other_metric(path: Path, metric: str, value: float, in_torch: float, n: int) -> None:
+    """Raise ParityError where a file is better or worse than its model by more than a few of `n` images."""
+    if abs(value - in_torch) > NEAR + FEW / n:
+        raise ParityError(
+            f"{path} reaches {metric} {value:.4f}, the model in torch {in_torch:.4f}: the file computes "
+            "something else; please report it with the versions in env.json"
+        )

@@ -74,9 +74,13 @@ class Record:
             self._storage, self._engine = opened_at(url)
             self._leases = tried_again(partial(Leases, self._engine, lease))
             self._study = _study(self._storage, name)
-        with self._locked():
-            self._identify()
-            self.refresh()
+        try:
+            with self._locked():
+                self._identify()
+                self.refresh()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -246,12 +250,14 @@ def read_record(storage: str | Path, name: str = NAME) -> tuple[dict[str, Any], 
     with storing(place(url)):
         there, engine = opened_at(url)
         try:
-            study = there.get_study_id_from_name(name)
-            known = there.get_study_user_attrs(study)[IDENTITY]
-        except KeyError:
-            raise RunError(missing) from None
-        trials = [read_trial(one, known) for one in there.get_all_trials(study)]
-        engine.dispose()
+            try:
+                study = there.get_study_id_from_name(name)
+                known = there.get_study_user_attrs(study)[IDENTITY]
+            except KeyError:
+                raise RunError(missing) from None
+            trials = [read_trial(one, known) for one in there.get_all_trials(study)]
+        finally:
+            engine.dispose()
     return known, trials
 
 
