@@ -1,5 +1,6 @@
 """Which network of the zoo fits a budget: shortlisted by cost, measured on the target before any training."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,7 @@ def _search(listed: list[Candidate], budget: Budget) -> tuple[list[Candidate], C
         if (hopeless and not last) or extra == NEIGHBOURS:
             continue
         rows[i] = one = _measured(one, budget.target)
-        rate = (one.median_ms or 0) / macs
+        rate = min(rate or math.inf, (one.median_ms or 0) / macs)  # the quickest: families differ
         if chosen is None and (one.median_ms or 0) <= budget.limit:
             chosen = one
         elif chosen is not None:

@@ -90,7 +90,7 @@ def fit(
     found = read_data(data, val, seed, task)
     guided = guidance(teacher, unlabelled, found.dataset, task)
     planned = partial(headed, task=task, dataset=found.dataset, options=options)
-    _check_fit(planned, pins, weights, Path(out), RESOLUTIONS[task][0])
+    _check_pinned_weights(planned, pins, weights, Path(out), RESOLUTIONS[task][0])
     with alone(begun(Path(out), asked)) as run:
         found.write(run)
         guided.write(run)
@@ -132,7 +132,9 @@ def _check(pins: Pins, weights: str, margin: float, search: float | None) -> Non
     find(pins.model or next(iter(FAMILIES)), pins.width, side_of(pins.resolution), dialect=pins.dialect)
 
 
-def _check_fit(planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: Path, side: int) -> None:
+def _check_pinned_weights(
+    planned: Callable[[Arch], Plan], pins: Pins, weights: str, out: Path, side: int
+) -> None:
     """Refuse weights that are not of the pinned network, at `side` pixels where none are pinned.
 
     Raises WeightsError.

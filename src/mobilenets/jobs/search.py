@@ -170,8 +170,7 @@ def search(
         best = _fitting(hunt, ended)
         final = chosen(run, best, target if goal.timed else None, hunt.limit, finalists, len(ended))
         train_all(run, final, best, read_in.dataset, seed, settings, guided)
-        reached = None if goal.timed else hunt.short.price(codec.decode(read(run.arch)))
-        return _finished(run, read_in.dataset, target, Limit(hunt.limit, hunt.short.price.unit, reached))
+        return _finished(run, read_in.dataset, target, hunt, timed=goal.timed)
 
 
 def _check(asked: Mapping[str, Any], trials: int, hours: float | None, workers: int) -> None:
@@ -290,10 +289,12 @@ def _of_zoo(name: str, resolution: int) -> Arch:
         raise UsageError(f"{wish}, got {shown(name)}") from None
 
 
-def _finished(run: Run, dataset: "Dataset", target: str, limit: Limit) -> dict[str, Any]:
-    """Export, verify, report; what a program wants to know."""
+def _finished(run: Run, dataset: "Dataset", target: str, hunt: Hunt, *, timed: bool) -> dict[str, Any]:
+    """Export, verify, report; what a program wants to know. What is no latency is told by the network."""
     from mobilenets.runtimes import parse_target
 
+    price = hunt.short.price
+    limit = Limit(hunt.limit, price.unit, None if timed else price(codec.decode(read(run.arch))))
     searched = read(run.search)
     return {
         **finish(run, dataset, parse_target(target), limit),

@@ -163,6 +163,8 @@ def _process(pid: int) -> str:
         else:
             os.kill(pid, 0)
             begun = "lives"
+    except PermissionError:
+        begun = "lives"  # as another user's
     except OSError:
         pass  # there is none
     return f"{pid}:{begun}"
