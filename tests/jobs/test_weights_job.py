@@ -102,7 +102,7 @@ def test_a_file_of_timm_becomes_ours_and_computes_the_same(name, model, width):
     x = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(network(x), theirs(x))
-    assert card.labels == tuple(str(index) for index in range(11))
+    assert card.labels == tuple(f"class {index}" for index in range(11))
     assert (card.weights, card.arch.name) == ("theirs.pth", model)
 
 

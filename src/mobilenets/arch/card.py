@@ -77,6 +77,11 @@ class Card:
         return self.outputs or (self.forms[0] if self.forms else "")
 
 
+def numbered(classes: int) -> tuple[str, ...]:
+    """Names for classes that nobody named."""
+    return tuple(f"class {index}" for index in range(classes))
+
+
 def _is_metric(metric: Mapping[str, Any]) -> bool:
     """Whether this says what was measured, and on what."""
     kinds: dict[str, Any] = {"name": str, "value": (int, float), "n": int, "split": str}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mobilenets.arch.card import Card
+from mobilenets.arch.card import Card, numbered
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import find
@@ -152,7 +152,7 @@ def convert(several: Sequence[Piece], runtime: str, folder: Path) -> Iterator[tu
 def export(arch: Arch, runtime: str, path: Path) -> Path:
     """The network, untrained, as `mobilenets export` writes it, without comparing its answers."""
     side, task = arch.resolution, arch.head.task
-    labels = tuple(f"class {index}" for index in range(arch.head.classes))
+    labels = numbered(arch.head.classes)
     outputs = {"detect": "plain", "segment": "scores"}.get(task, "")
     card = Card(task, arch, labels, Preprocess(side, side, fit="stretch"), outputs=outputs)
     import_module(EXPORTERS[runtime]).write(build_network(arch).eval(), card, path)

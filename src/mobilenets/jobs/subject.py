@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mobilenets.arch import codec
-from mobilenets.arch.card import Card
+from mobilenets.arch.card import Card, numbered
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.spec import Arch
 from mobilenets.base.errors import DataError, RunError, UsageError, WeightsError
@@ -190,7 +190,7 @@ def _named(asked: Asked) -> Arch:
 def blank_card(arch: Arch) -> Card:
     """The card of a network that was not trained: numbered classes, the usual preprocessing of its task."""
     side, task = arch.resolution, arch.head.task
-    labels = tuple(f"class {i}" for i in range(arch.head.classes))
+    labels = numbered(arch.head.classes)
     if task in ("detect", "segment"):
         return Card(task, arch, labels, Preprocess(side, side, fit="stretch"))
     return Card(task, arch, labels, Preprocess(crop=side, resize=round(side * 256 / 224)))

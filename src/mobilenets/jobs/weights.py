@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mobilenets.arch import codec, cost
 from mobilenets.arch import preprocess as preprocessing
+from mobilenets.arch.card import numbered
 from mobilenets.arch.heads import called, named
 from mobilenets.arch.spec import Arch
 from mobilenets.arch.zoo import FAMILIES, find, side_of
@@ -157,7 +158,7 @@ def _only(file: str, held: Any) -> Arch:
 
 def _manner(arch: Arch, origin: "Origin") -> tuple[tuple[str, ...], preprocessing.Preprocess]:
     """Class names and preprocessing; where nobody gives them, numbers and ImageNet's usual."""
-    labels = origin.labels or tuple(str(index) for index in range(arch.head.classes))
+    labels = origin.labels or numbered(arch.head.classes)
     side = arch.resolution
     return labels, origin.preprocess or preprocessing.Preprocess(side, round(side / 0.875))
 
