@@ -13,7 +13,15 @@ import pytest
 
 from mobilenets.base import files
 from mobilenets.base.errors import RunError, StorageError
-from mobilenets.base.files import filling, read_json, replacing, write_bytes, write_json, write_text
+from mobilenets.base.files import (
+    cache_folder,
+    filling,
+    read_json,
+    replacing,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def left_behind(folder):
@@ -210,3 +218,13 @@ def test_the_cache_folder_can_be_chosen(monkeypatch, tmp_path):
     assert files.cache_folder() == tmp_path / "xdg" / "mobilenets"
     monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path / "own"))
     assert files.cache_folder() == tmp_path / "own"
+
+
+def test_what_the_cache_cannot_hold_says_how_to_move_it(tmp_path, monkeypatch):
+    for name in ("file", "other"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="set MOBILENETS_CACHE to a folder that can be written"):
+        write_text(cache_folder() / "a" / "b.txt", "text")
+    with pytest.raises(StorageError, match="choose another folder"):
+        write_text(tmp_path / "other" / "b.txt", "text")

@@ -38,12 +38,18 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
-            f"cannot write {path}: {reason}; free some space or choose another folder, "
-            "then run the same command again to go on"
+            f"cannot write {path}: {reason}; {_elsewhere(path)}, then run the same command again to go on"
         ) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _elsewhere(path: Path) -> str:
+    """What helps where a path cannot be written."""
+    if path.is_relative_to(cache_folder()):
+        return "free some space, or set MOBILENETS_CACHE to a folder that can be written"
+    return "free some space or choose another folder"
 
 
 def _sweep(path: Path) -> None:
@@ -92,7 +98,7 @@ def filling(folder: Path) -> Iterator[Path]:
             shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise StorageError(
-            f"cannot write {folder}: {error.strerror or error}; free some space or choose another folder"
+            f"cannot write {folder}: {error.strerror or error}; {_elsewhere(folder)}"
         ) from error
 
 
@@ -138,8 +144,14 @@ def sha256(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded images are kept: $MOBILENETS_CACHE, else the user's cache folder."""
+    """Where downloads and decoded images are kept: $MOBILENETS_CACHE, else the user's cache folder.
+
+    Raises StorageError for a user who has no home.
+    """
     if given := os.environ.get("MOBILENETS_CACHE"):
         return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise StorageError("there is no home to keep a cache in; set MOBILENETS_CACHE to a folder") from error
     return Path(base) / "mobilenets"
