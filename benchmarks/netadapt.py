@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from material import ARCHIVES, DATA, published, unpacked
+from material import ARCHIVES, DATA, plain_steps, published, unpacked
 from mobilenets.arch import Arch, codec, cost, edit
 from mobilenets.arch import card as cards
 from mobilenets.arch.heads import with_head
@@ -141,7 +141,8 @@ def trained(case: str, seed: int, out: Path) -> Path:
     weights = str(published()) if terms["weights"] else "none"
     own_val = case == "detect"
     train(data, task=task, model=terms["model"], width=terms.get("width"), resolution=terms["side"],
-          weights=weights, val=None if own_val else VAL, seed=seed, out=out)  # fmt: skip
+          weights=weights, val=None if own_val else VAL, seed=seed, out=out,
+          settings=plain_steps(4500) if terms["weights"] and task == "classify" else None)  # fmt: skip
     return out
 
 

@@ -35,7 +35,7 @@ def test_none_is_the_centre():
     assert torch.equal(augmentation("none", 64)(image), image[:, 3:67, 13:77])
 
 
-@pytest.mark.parametrize("name", ["light", "standard", "strong"])
+@pytest.mark.parametrize("name", AUGMENTATIONS[1:])
 def test_the_generator_decides(name):
     transform = augmentation(name, 64, erasing=0.3)
     first, second = drawn(transform, picture()), drawn(transform, picture())
@@ -61,6 +61,20 @@ def test_light_leaves_colours_alone():
     assert all(bool((pixels == 90).all()) for pixels in drawn(augmentation("light", 48), image))
     changed = [bool((pixels != 90).any()) for pixels in drawn(augmentation("standard", 48), image)]
     assert 10 < sum(changed) < 30
+
+
+def test_slight_keeps_most_of_the_image():
+    rows, columns = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    image = torch.stack([rows, columns, rows]).to(torch.uint8)
+
+    def shares(name):
+        """Of the image's area in each crop."""
+        found = drawn(augmentation(name, 128, flip=False), image)
+        spans = [[int(plane.max()) - int(plane.min()) + 1 for plane in pixels[:2]] for pixels in found]
+        return [height * width / 128**2 for height, width in spans]
+
+    assert 0.65 < min(shares("slight")) < 0.8
+    assert min(shares("light")) < 0.6
 
 
 def test_erasing_paints_grey():

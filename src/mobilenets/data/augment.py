@@ -18,8 +18,9 @@ from mobilenets.data.dataset import IGNORED
 Transform = Callable[[Tensor], Tensor]
 
 # The share of the image's area that a random crop keeps at least.
-CROPS = {"none": 1.0, "light": 0.5, "standard": 0.35, "strong": 0.2}
+CROPS = {"none": 1.0, "slight": 0.7, "light": 0.5, "standard": 0.35, "strong": 0.2}
 AUGMENTATIONS = tuple(CROPS)
+STRETCH, SLIGHT_STRETCH = 4 / 3, 1.18  # by which a random crop is wider or higher than a square, at most
 GREY = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about zero once normalised
 
 
@@ -27,16 +28,19 @@ GREY = tuple(round(255 * mean) for mean in IMAGENET_MEAN)  # about zero once nor
 def augmentation(name: str, size: int, erasing: float = 0.0, flip: bool = True) -> Transform:
     """A transform of uint8 pixels (3, H, W) to uint8 (3, size, size) that draws from torch's generator.
 
-    "none" cuts the centre, whose side must be `size` at least. "light" cuts and scales at random and mirrors
-    (unless `flip` is off: signs and text change their meaning); "standard" also jitters brightness, contrast
-    and saturation, "strong" also makes one random change of TrivialAugment, which may turn the image far.
+    "none" cuts the centre, whose side must be `size` at least. "slight" and "light" cut and scale at random
+    and mirror (unless `flip` is off: signs and text change their meaning); "standard" also jitters
+    brightness, contrast and saturation, "strong" also makes one random change of TrivialAugment, which may
+    turn the image far.
     `erasing` is the probability of painting over a rectangle. Raises UnknownName.
     """
     if name not in CROPS:
         raise UnknownName("augmentation", name, AUGMENTATIONS)
     if name == "none":
         return cast("Transform", v2.CenterCrop(size))
-    steps = [v2.RandomResizedCrop(size, scale=(CROPS[name], 1.0), antialias=True)]
+    stretch = SLIGHT_STRETCH if name == "slight" else STRETCH
+    ratio = (1 / stretch, stretch)
+    steps = [v2.RandomResizedCrop(size, scale=(CROPS[name], 1.0), ratio=ratio, antialias=True)]
     if flip:
         steps.append(v2.RandomHorizontalFlip())
     # Cached pixels lie channels last: quickest to scale, but a third slower to jitter.
@@ -56,7 +60,13 @@ def _recoloured(name: str, erasing: float) -> Iterator[torch.nn.Module]:
 
 
 # How much smaller or larger scenes are shown, at most.
-ZOOMS = {"none": (1.0, 1.0), "light": (0.8, 1.5), "standard": (0.5, 2.0), "strong": (0.4, 3.0)}
+ZOOMS = {
+    "none": (1.0, 1.0),
+    "slight": (0.9, 1.2),
+    "light": (0.8, 1.5),
+    "standard": (0.5, 2.0),
+    "strong": (0.4, 3.0),
+}
 RATIO = 4 / 3  # by which a scene is widened or narrowed, at most
 
 
