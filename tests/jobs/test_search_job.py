@@ -1,5 +1,6 @@
 """`search` on a few drawn shapes, by MACs; by a measured table, in workers and killed where marked slow."""
 
+import importlib
 import json
 import shutil
 import signal
@@ -20,6 +21,7 @@ from mobilenets.base.errors import BudgetError, ConfigMismatch, MobilenetsError,
 from mobilenets.base.files import read_json, write_json
 from mobilenets.base.run import Run
 from mobilenets.cli.main import main
+from mobilenets.data.load import load_dataset
 from mobilenets.jobs.evaluate import evaluate
 from mobilenets.jobs.material import Material
 from mobilenets.jobs.measured import measured
@@ -143,6 +145,16 @@ def test_other_images_are_refused(searched, shapes, tmp_path):
     with pytest.raises(ConfigMismatch, match=r"are not those that .* began with; use another --out"):
         search(data, out=out, **ASKED)
     assert read_json(Run(out).dataset) == read_json(Run(searched[0]).dataset)
+
+
+def test_what_the_result_is_judged_by_chose_no_network(shapes, tmp_path):
+    whole = shapes / "train"  # without a test split: val has the last word
+    last = load_dataset(whole, 0.25, 3)[0]
+    tried = Material(str(whole), "classify", 0.2, 3, apart=0.25).dataset()
+    assert set(tried.train) | set(tried.val) == set(last.train)
+    assert len(tried.val) == 2 * round(0.2 * len(last.train) / 2)  # of two classes
+    apart = importlib.import_module("mobilenets.jobs.search")._apart
+    assert (apart(last, 0.25), apart(last, None), apart(load_dataset(shapes)[0], None)) == (0.25, 0.1, 0.0)
 
 
 def test_the_budget_is_settled_once(shapes, tmp_path, monkeypatch):

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Material:
-    """The images that a training had: where they lie, and how they were split."""
+    """The images that a training had: where they lie, and how they were split.
+
+    The share `apart` of each class is put aside before val is cut from the rest: images by which something
+    else is judged in the end.
+    """
 
     data: str
     task: str
     val: float | None = None
     seed: int = 0
+    apart: float = 0.0
 
     def dataset(self) -> "Dataset":
         """The images, read once per process. Raises DataError."""
@@ -38,9 +43,16 @@ def judged(network: "Network", card: Card, dataset: "Dataset") -> tuple[float, f
 @lru_cache(maxsize=2)
 def _dataset(material: Material) -> "Dataset":
     """The images of a training."""
+    from mobilenets.data.listing import ALL, Listing
     from mobilenets.data.load import find_source, load_dataset
+    from mobilenets.data.split import split_listing
 
-    return load_dataset(find_source(material.data), material.val, material.seed, material.task)[0]
+    first = material.apart or material.val
+    dataset, _ = load_dataset(find_source(material.data), first, material.seed, material.task)
+    if not material.apart:
+        return dataset
+    rest = Listing(dataset.root, dataset.labels, {ALL: dataset.train})
+    return split_listing(rest, material.val, material.seed)
 
 
 def forget() -> None:

@@ -100,10 +100,11 @@ def search(
     `Space`. `budget` is as in `adapt`, shares being of the network that the space is laid around. Each of the
     `trials` is trained on `proxy_images` of the train split (0: all) for `proxy_epochs` (5; 1 with shared
     weights) at `proxy_resolution` (0: its own) and, where the data have no val split, judged on the share
-    `proxy_val` of each class, which the last training sees but for its own `val`; for at most so many `hours`
-    in all, by so many `workers` or, where `ray` is its address, on a cluster. `storage` is another place for
-    the record: a file, or postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries
-    the leaders again (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator`
+    `proxy_val` of each class of what the last training learns from; beside a test split, what that training
+    holds back as `val` may be among it. It goes on for at most so many `hours` in all, by so many `workers`
+    or, where `ray` is its address, on a cluster. `storage` is another place for the record: a file, or
+    postgresql://USER@HOST/DATABASE. With `confirm`, the last part of the trials tries the leaders again
+    (`nas.confirm`); with `prune`, hopeless trials end early. With the `evaluator`
     "supernet", weights that the whole space shares are trained for `supernet_epochs` (30) first, and each
     trial begins with its part of them (`proxy_epochs` 0: judges it as it is); networks of the zoo have no
     part and are not tried beside. Latency is told by a table, `table` or one that is built; if `direct`,
@@ -147,6 +148,7 @@ def search(
     short = ShortTraining(material, price, Path(), proxy_epochs, proxy_images, proxy_resolution, prune=prune)
     check_out(Path(out), data)
     read_in = read_data(data, val, seed, task)
+    short = replace(short, material=replace(material, apart=_apart(read_in.dataset, val)))
     guided = guidance(teacher, unlabelled, read_in.dataset, task)
     run = begun(Path(out), asked)
     read_in.write(run)
@@ -272,6 +274,15 @@ def _nothing_fits(hunt: Hunt, ended: Sequence[Trial]) -> MobilenetsError:
         f"none of {len(ended)} trials meets {limit:.4g} {unit}; the closest takes {closest.cost:.4g} {unit}; "
         "run the same command with more --trials to go on, or give a larger --budget"
     )
+
+
+def _apart(dataset: "Dataset", val: float | None) -> float:
+    """The share of each class that no trial sees: what the result is judged by, where that is cut here."""
+    from mobilenets.data import split
+
+    if dataset.test or "val" not in dataset.made:
+        return 0.0
+    return split.VAL if val is None else val
 
 
 def _there(data: str | Path) -> str:

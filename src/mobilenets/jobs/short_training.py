@@ -107,7 +107,8 @@ class ShortTraining:
     def terms(self) -> dict[str, Any]:
         """What makes its trials these and no others."""
         return {"task": self.material.task, "epochs": self.epochs, "images": self.images, "side": self.side,
-                "val": self.material.val, "prune": self.prune, "direct": self.price.direct}  # fmt: skip
+                "val": self.material.val, "prune": self.prune, "direct": self.price.direct,
+                **({"apart": self.material.apart} if self.material.apart else {})}  # fmt: skip
 
     @property
     def kind(self) -> str:

@@ -132,12 +132,21 @@ def finetuning(n_train: int, classes: int, task: str = "classify") -> Settings:
     """Settings for a network that brings weights, to be fitted to `n_train` images of `classes` classes.
 
     Few images are seen more often, in smaller batches, and leave the first blocks as they came. Classes of
-    few images are learned by sharpness-aware steps, which take longer, so in fewer of them.
+    few images are learned by sharpness-aware steps, which take longer, so in fewer of them, and from images
+    that are varied less.
     """
     known = _plainly(n_train, classes, task)
     if n_train >= FEW or task != "classify":  # nobody has measured it there
         return known
-    return replace(known, epochs=round(known.epochs * SHARP_SHARE), lr=9e-4, sam_rho=0.1)
+    return replace(
+        known,
+        epochs=round(known.epochs * SHARP_SHARE),
+        batch_size=min(32, known.batch_size),
+        lr=6e-4,
+        ema_decay=0.999,
+        augment="slight",
+        sam_rho=0.1,
+    )
 
 
 def _plainly(n_train: int, classes: int, task: str) -> Settings:
