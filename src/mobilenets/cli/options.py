@@ -27,7 +27,6 @@ Width = Annotated[float | None, typer.Option(metavar="X", help="Width multiplier
 Resolution = Annotated[
     int | None, typer.Option(metavar="PIXELS", help="Side of the network's input; 224 if not given.")
 ]
-Side = Annotated[int, typer.Option(metavar="PIXELS", help="Side of the input.")]
 Dialect = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Whose reading of the paper: torchvision, timm, tensorflow or keras."),

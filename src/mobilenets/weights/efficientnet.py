@@ -25,6 +25,4 @@ def from_efficientnet(state: "Mapping[str, Tensor]") -> Ordered:
     depthwise = tuple(unit for unit in layers if "depthwise" in unit.name)
     convs = tuple(unit for unit in layers if "depthwise" not in unit.name)
     record = Preprocess(224, 256, "bicubic", HALF, HALF)
-    return Ordered(
-        "EfficientNet-PyTorch", convs, depthwise, norms, dialects=("tensorflow",), preprocess=record
-    )
+    return Ordered(convs, depthwise, norms, dialects=("tensorflow",), preprocess=record)

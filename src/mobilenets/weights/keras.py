@@ -162,7 +162,7 @@ def _ordered(path: Path, layers: list[Layer], config: Any) -> Ordered:
         except (ValueError, RuntimeError) as error:
             raise WeightsError(f"{path} has the layer {shown(name)} in a shape that no {kind} has") from error
         kinds[kind].append(Unit(name, tensors))
-    found = Ordered("Keras", tuple(kinds["conv"]), tuple(kinds["depthwise"]), tuple(kinds["norm"]))
+    found = Ordered(tuple(kinds["conv"]), tuple(kinds["depthwise"]), tuple(kinds["norm"]))
     side = _side(config)
     if side is None:
         return found

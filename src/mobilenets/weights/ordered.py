@@ -41,7 +41,6 @@ class Ordered:
     weights were trained with, `dialects` the readings to try.
     """
 
-    maker: str
     convs: tuple[Unit, ...]
     depthwise: tuple[Unit, ...]
     norms: tuple[Unit, ...] = ()
@@ -56,10 +55,9 @@ class Ordered:
         return int(self.convs[-1].tensors["weight"].shape[0]) if self.convs else 0
 
 
-def misfit(arch: Arch, found: Ordered, *, any_classes: bool = True) -> str:
-    """What speaks against `found` being the weights of `arch`, as the rest of a sentence; or "".
-
-    With `any_classes` the class count is left open.
+def misfit(arch: Arch, found: Ordered) -> str:
+    """What speaks against `found` being the weights of `arch` but for its classes, as the rest of a sentence;
+    or "".
     """
     dialect = arch.dialect
     if found.padding != dialect.padding:
@@ -71,8 +69,7 @@ def misfit(arch: Arch, found: Ordered, *, any_classes: bool = True) -> str:
     for name, op, unit, norm in _pairs(arch, found):
         if unit is None or (norm is None and op.norm and found.norms):
             return f"ends before {name}"
-        last = any_classes and name == "head.classifier"
-        if reason := _unlike(op, unit, norm, any_out=last):
+        if reason := _unlike(op, unit, norm, any_out=name == "head.classifier"):
             return f"{reason} where {name} {_wanted(op)}"
     return _left_over(arch, found)
 

@@ -59,11 +59,6 @@ class Published:
         """The name of the file."""
         return PurePosixPath(self.url).name if self.url else f"{self.name.rpartition('/')[2]}.safetensors"
 
-    @property
-    def place(self) -> str:
-        """Where it lies: an address, or the name on the hub."""
-        return self.url or f"hf://{self.hub}/{HUB_FILE}"
-
 
 def fitted(record: Preprocess, side: int) -> Preprocess:
     """`record` for another input side in pixels: the same share of the picture is seen."""

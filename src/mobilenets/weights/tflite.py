@@ -52,9 +52,7 @@ def read_tflite(path: Path) -> Ordered:
     if not depthwise:
         raise WeightsError(f"{path} has no depthwise convolution, so it is no MobileNet; give another file")
     dialects = ("tensorflow", "keras") if padding == "same" else ("torchvision", "timm")
-    return Ordered(
-        "TensorFlow Lite", convs, depthwise, padding=padding, dialects=dialects, preprocess=preprocess
-    )
+    return Ordered(convs, depthwise, padding=padding, dialects=dialects, preprocess=preprocess)
 
 
 def _content(path: Path) -> bytes:
