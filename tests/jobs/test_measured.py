@@ -48,3 +48,12 @@ def test_the_quickest_of_up_to_three_counts(coming, expected, left, warned, mome
         assert [row["median_ms"] for row in measured(archs, TARGET)] == [calm.median_ms] * 2, "not kept"
     else:
         assert measured(archs, TARGET) == rows, "it is kept"
+
+
+def test_what_was_kept_is_not_believed_where_it_is_to_be_fresh(moments):
+    arch = find("mobilenet_v3_small", 0.35, 32)
+    faster = tuple(0.9 * ms for ms in CALM)
+    moments += [faster, CALM]
+    lucky, kept, again = (measured([arch], TARGET, fresh=fresh)[0] for fresh in (False, False, True))
+    assert lucky == kept
+    assert again["median_ms"] == timing_of(CALM, parse_target(TARGET), 1, {}).median_ms > lucky["median_ms"]
