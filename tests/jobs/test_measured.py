@@ -2,9 +2,10 @@
 
 import pytest
 
+from mobilenets.arch.heads import with_head
 from mobilenets.arch.zoo import find
 from mobilenets.bench.record import timing_of
-from mobilenets.jobs.measured import measured
+from mobilenets.jobs.measured import beyond_tables, measured
 from mobilenets.runtimes import parse_target
 
 TARGET = "litert:cpu:1"
@@ -57,3 +58,23 @@ def test_what_was_kept_is_not_believed_where_it_is_to_be_fresh(moments):
     lucky, kept, again = (measured([arch], TARGET, fresh=fresh)[0] for fresh in (False, False, True))
     assert lucky == kept
     assert again["median_ms"] == timing_of(CALM, parse_target(TARGET), 1, {}).median_ms > lucky["median_ms"]
+
+
+def test_nms_is_beyond_what_tables_know(monkeypatch, tmp_path):
+    backbone, forms = find("mobilenet_v3_small", 0.35, 32), []
+
+    def made(arch, runtime, form):
+        forms.append(form)
+        return tmp_path / str(form)
+
+    def told(files, target, *, seconds):
+        times = {"None": (1.5, 1.5, 1.51), "plain": (1.2, 1.2, 1.21)}
+        return {name: timing_of(times[path.name], target, 1, {}) for name, path in files.items()}
+
+    monkeypatch.setenv("MOBILENETS_CACHE", str(tmp_path))
+    monkeypatch.setattr("mobilenets.jobs.measured._file", made)
+    monkeypatch.setattr("mobilenets.bench.measure_files", told)
+    assert beyond_tables(backbone, TARGET) == 0
+    assert not forms
+    assert beyond_tables(with_head(backbone, "detect", 3), TARGET) == pytest.approx(0.3)
+    assert forms == [None, "plain"]

@@ -16,6 +16,7 @@ from mobilenets.base.errors import ArchError, UsageError
 from mobilenets.base.files import sha256, write_json
 from mobilenets.base.run import Run, cpu_name, read, read_config
 from mobilenets.jobs.budget import Goal
+from mobilenets.jobs.measured import beyond_tables
 from mobilenets.jobs.resource import Price
 from mobilenets.jobs.search_result import Narration
 from mobilenets.jobs.searched_space import RARE, check_budget, priced, samples, with_heads
@@ -96,16 +97,17 @@ def prepared(
     space = with_heads(plain, task, dataset, options)
     some = samples(space, seed)
     start = headed(plain.seed, task, dataset, options).arch if plain.seed else some[0]
-    price = short.price
+    price, began = short.price, run.folder / "start.json"
+    known = read(began, {})
     if goal.timed and not price.direct:
-        price = replace(price, table=_table(run, [start, *some], config["target"], table))
+        beyond = known.get("beyond", 0.0) if known else beyond_tables(start, config["target"])
+        price = replace(price, table=_table(run, [start, *some], config["target"], table), beyond=beyond)
     of = priced(space, price)
-    began = run.folder / "start.json"
-    if not began.exists():
+    if not known:
         budget = goal.of(price(start))
         order = priced(space, Price("macs")) if price.direct else of
         check_budget(space, order, of, price.unit, budget, seed)
-        write_json(began, {"budget": budget})
+        write_json(began, {"budget": budget, "beyond": price.beyond})
     budget = read(began)["budget"]
     problem = Problem(
         space, replace(aim, targets=(budget,)), None if price.direct else lambda one: (of(one),)

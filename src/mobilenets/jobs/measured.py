@@ -57,6 +57,22 @@ def measured(archs: Sequence[Arch], target: str, *, fresh: bool = False) -> list
     return rows
 
 
+def beyond_tables(arch: Arch, target: str) -> float:
+    """Milliseconds that a detector's file takes for NMS, of which latency tables know nothing; 0 for others.
+
+    Two untrained files of it, with and without, are measured in turns. Raises as `measured`.
+    """
+    from mobilenets.runtimes import parse_target
+
+    wanted = parse_target(target)
+    if arch.head.task != "detect":
+        return 0.0
+    files = [_file(_plain(arch), wanted.runtime, form) for form in (None, "plain")]
+    with measuring():
+        whole, plain = _calm(files, wanted)
+    return max(0.0, whole.median_ms - plain.median_ms)
+
+
 def _calm(paths: Sequence[Path], target: "Target") -> "list[Timing]":
     """Times of files in turns: the first calm ones, or of three the quickest: what disturbs adds to them."""
     from mobilenets.bench import measure_files
@@ -75,15 +91,15 @@ def _spread(timings: "Sequence[Timing]") -> float:
     return median(one.iqr_ms / one.median_ms for one in timings)
 
 
-def _file(arch: Arch, runtime: str) -> Path:
-    """An exported file of the untrained network."""
+def _file(arch: Arch, runtime: str, form: str | None = None) -> Path:
+    """An exported file of the untrained network, in the usual form or another."""
     import torch
 
     from mobilenets.jobs.subject import blank_card, exported_once
     from mobilenets.nn import build
 
     torch.manual_seed(0)
-    return exported_once(build(arch).eval(), blank_card(arch), runtime, "untrained")
+    return exported_once(build(arch).eval(), blank_card(arch), runtime, "untrained", form)
 
 
 def _plain(arch: Arch) -> Arch:

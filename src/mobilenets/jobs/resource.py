@@ -22,18 +22,20 @@ UNITS = {"latency": "ms", "macs": "MACs", "params": "parameters", "memory": "byt
 
 @dataclass(frozen=True)
 class Price:
-    """What any network takes of a resource: latency as the table in a file predicts it or, without one, as it
-    is measured on `target`; the rest by count. Other processes may have it, too.
+    """What any network takes of a resource: latency as the table in a file predicts it, with what all take
+    `beyond` that, or, without one, as it is measured on `target`; the rest by count. Other processes may have
+    it, too.
     """
 
     resource: str
     table: Path | None = None
     target: str = ""
+    beyond: float = 0.0
 
     def __call__(self, arch: Arch) -> float:
         """The amount in `unit`. Raises RunError for a table that cannot be read, and as measuring."""
         if self.table is not None:
-            return _predicting(self.table).predict(arch).ms
+            return _predicting(self.table).predict(arch).ms + self.beyond
         if self.direct:
             from mobilenets.jobs.measured import measured
 

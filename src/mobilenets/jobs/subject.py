@@ -202,11 +202,13 @@ def cached_export(asked: Asked, runtime: str) -> Path:
     return exported_once(network, card, runtime, _identity(asked))
 
 
-def exported_once(network: "Network", card: Card, runtime: str, identity: str) -> Path:
+def exported_once(
+    network: "Network", card: Card, runtime: str, identity: str, form: str | None = None
+) -> Path:
     """The file of a network in the cache; `identity` says which weights it has. Raises ExportError."""
     from mobilenets.exporters import export, form_of, revision
 
-    form, versions = form_of(card, runtime), repr((environment()["packages"], revision()))
+    form, versions = form_of(card, runtime, form), repr((environment()["packages"], revision()))
     key = hashlib.sha256("\n".join((codec.dumps(card.arch), identity, form, versions)).encode())
     path = cache_folder() / "exports" / key.hexdigest()[:24] / f"model{SUFFIX[runtime]}"
     if not path.exists():
