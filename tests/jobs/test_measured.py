@@ -58,6 +58,7 @@ def test_what_was_kept_is_not_believed_where_it_is_to_be_fresh(moments):
     lucky, kept, again = (measured([arch], TARGET, fresh=fresh)[0] for fresh in (False, False, True))
     assert lucky == kept
     assert again["median_ms"] == timing_of(CALM, parse_target(TARGET), 1, {}).median_ms > lucky["median_ms"]
+    assert measured([arch], TARGET)[0] == lucky, "trials that were told of it stay as they were"
 
 
 def test_nms_is_beyond_what_tables_know(monkeypatch, tmp_path):

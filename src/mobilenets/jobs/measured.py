@@ -30,8 +30,8 @@ def measured(archs: Sequence[Arch], target: str, *, fresh: bool = False) -> list
 
     Several are measured in turns, so that their ratios hold; up to three times where times spread, and where
     they do each time, the quickest counts. What was measured before on this processor with these versions,
-    undisturbed, is read from the cache folder, unless it is to be `fresh`; delete its folder `latency` to
-    measure all again. Another device is measured each time.
+    undisturbed, is read from the cache folder, unless it is to be `fresh`, which is not kept; delete its
+    folder `latency` to measure all again. Another device is measured each time.
     Raises UsageError, UnknownName for a target, ExportError, StorageError, DeviceError.
     """
     from mobilenets.runtimes import parse_target
@@ -48,7 +48,8 @@ def measured(archs: Sequence[Arch], target: str, *, fresh: bool = False) -> list
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = [{**timing.as_dict(), "time": now} for timing in timings]
     if _spread(timings) <= SPREAD:
-        write_json(path, rows)
+        if not fresh:
+            write_json(path, rows)
     else:
         say(
             f"times on {wanted} spread by {100 * _spread(timings):.0f} %: something else is running there; "

@@ -29,7 +29,8 @@ def section(facts: Facts) -> dict[str, Any]:
         ),
         "marginals": search_figures.marginals(marginals(found)),
     }
-    timed = search_figures.predicted(facts.finalists, found["unit"])
+    direct = bool(facts.config.get("direct"))  # trials were measured, nothing was predicted
+    timed = None if direct else search_figures.predicted(facts.finalists, found["unit"])
     return {
         "searched": found,
         **{f"search_{name}": figures.embedded(one, plots, f"search-{name}") for name, one in drawn.items()},
