@@ -118,14 +118,15 @@ def prepared(
         "network": hashlib.sha256(codec.dumps(start).encode()).hexdigest(),
         "unit": price.unit,
         "target": config["target"] if goal.timed else None,
-        "priced_by": _pricing(table) if goal.timed else None,
+        "priced_by": _pricing(price.table if table else None) if goal.timed else None,
         "space_sha256": config.get("space_sha256"),
     }
     return Hunt(problem, short, config["strategy"], seed, config["confirm"], about)
 
 
 def _pricing(table: Path | None) -> str:
-    """By what latencies are told: the digest of a table that was given, else this processor's name.
+    """By what latencies are told: the digest of the run's copy of a table that was given, which itself may
+    change meanwhile, else this processor's name.
 
     Machines that share a record must agree on it, or one network would cost two different times.
     """
